@@ -53,7 +53,7 @@ def main() -> None:
 
 def of_set(model: Model, name: str, most: int) -> dict[str, Any]:
   """The figures for a set, by lexicon."""
-  words = readers.test_words(name, model.flatten)
+  words = readers.test_words(name, model.preprocessing())
   texts = sorted(set(words.texts))
   some = words.take(np.unique(np.linspace(0, len(words) - 1, most).astype(int)))
   service = Service(model, Decoding())

@@ -30,10 +30,17 @@ from jaxgen.errors import ConfigError
 from jaxgen.files import write_json
 from jaxgen.run import inference, startup
 from jaxgen.systems.handwriting import apply
-from jaxgen.systems.handwriting.reading.calibration import errors_by_chance, reliability
+from jaxgen.systems.handwriting.drawn.drawing import Canvas
+from jaxgen.systems.handwriting.drawn.examples import Writing, draw_example
+from jaxgen.systems.handwriting.drawn.faces import shipped_faces
+from jaxgen.systems.handwriting.drawn.hands import CLEAN
+from jaxgen.systems.handwriting.drawn.word_lists import french_words
+from jaxgen.systems.handwriting.reading.calibration import NONE, errors_by_chance, reliability
 from jaxgen.systems.handwriting.reading.error_rates import error_rates, intervals
-from jaxgen.systems.handwriting.reading.service import Service
+from jaxgen.systems.handwriting.reading.pictures import picture_of
+from jaxgen.systems.handwriting.reading.service import Model, Service
 from jaxgen.systems.handwriting.reading.understanding import Decoding
+from jaxgen.systems.handwriting.real.canvas import Ink
 from jaxgen.systems.handwriting.real.known_sets import KNOWN
 from jaxgen.systems.handwriting.real.words import Wanted, Words, load_words
 from jaxgen.systems.handwriting.recogniser import FITTED
@@ -44,6 +51,7 @@ SETS = ('dhsd', 'ahawp', 'lectaurep', 'poilus')
 FIGURES = ('cer', 'wer', 'ece', 'ece_uncalibrated', *FITTED, 'num_examples', 'dropped')
 TABLE = rows.Table('handwriting_recogniser', SETS, FIGURES, FIGURES, rows.has('cer'))
 LANGUAGES = {'de': 'deu', 'fr': 'fra'}
+DRAWN = 320  # words by which the places of symbols are measured
 MARGIN = 16  # white pixels around a picture, which Tesseract needs
 
 
@@ -95,12 +103,22 @@ def _measures(args: argparse.Namespace, name: str, reporter: Reporter) -> dict[s
   return measures
 
 
-def test_words(name: str, flatten: bool = False) -> Words:
-  """The test pictures for readers of the set's own variant, at their own widths."""
+def test_words(name: str, ink: Ink | None = None) -> Words:
+  """The test pictures for readers of the set's own variant, at their own widths.
+
+  Args:
+    name: of SETS.
+    ink: how they are prepared; None: as they are. Which pictures there are does not depend on it.
+  """
   data = configs.load(f'handwriting_recogniser:{name}').data
   wanted = Wanted(max_length=data.max_letters, single_words=not data.lines)
-  words, _ = load_words(data.name, height=data.height, wanted=wanted, flatten=flatten)
-  return words['test'].take(np.flatnonzero(words['test'].widths <= data.width))
+  found = load_words(data.name, height=data.height, wanted=wanted)[0]['test']
+  found = found.take(np.flatnonzero(found.widths <= data.width))
+  if ink is None:
+    return found
+  how = ink._asdict()
+  words = load_words(data.name, wanted=wanted, **how)[0]['test']
+  return words.take(np.flatnonzero(np.isin(words.index, found.index)))
 
 
 def scored(texts: Sequence[str], readings: Sequence[str], began: float) -> dict[str, Any]:
@@ -120,7 +138,7 @@ def read_set(weights: Path, name: str) -> dict[str, Any]:
   trained = inference.load(weights)
   apply.check_system(trained, weights)
   model = apply.reading_model(trained, apply.measured_calibration(weights, trained.step))
-  words = test_words(name, model.flatten)
+  words = test_words(name, model.preprocessing())
   began = time.monotonic()
   answers = read_words(Service(model, Decoding(nbest=1)), words)
   sure, correct = judged_words(words.texts, answers)
@@ -128,9 +146,43 @@ def read_set(weights: Path, name: str) -> dict[str, Any]:
     **scored(words.texts, [answer.text for answer in answers], began),
     'ece': reliability(sure, correct).error,
     'ece_by_chance': errors_by_chance(sure),
-    **dict(zip(FITTED, model.calibration, strict=True)),
+    **dict(zip(FITTED, model.calibration, strict=False)),
     'step': int(trained.step),
   }
+
+
+def places_of_symbols(model: Model) -> dict[str, float]:
+  """How far the symbols of drawn words are from where a reader finds them.
+
+  Half of the words give the shift in columns that corrects the median, the other half what is left.
+
+  Returns:
+    The shift; the median distance of centres, as a fraction of a symbol's width, without and with it; and the
+    number of words that were read correctly, of which alone it is measured.
+  """
+  model = model._replace(calibration=NONE)
+  hands = CLEAN._replace(slant=(0.0, 0.0))  # a slanted symbol has no columns of its own
+  writing = Writing(french_words(), shipped_faces(), Canvas(model.size[0], 512), hands=hands)
+  drawn = [draw_example(writing, 0, i) for i in range(DRAWN)]
+  ink = model.preprocessing()
+  answers = Service(model, Decoding())(
+    [
+      picture_of(x.image.reshape(model.size[0], -1), 'a drawn word', ink, model.widest)
+      for x in drawn
+    ]
+  )
+  gaps = [
+    [
+      ((a + b) / 2 - (span.start + span.end) / 2, b - a)
+      for (a, b), span in zip(x.spans, answer.characters, strict=True)
+    ]
+    for x, answer in zip(drawn, answers, strict=True)
+    if answer.text == x.text
+  ]
+  fitted, measured = (np.concatenate(gaps[i::2]) for i in (0, 1))
+  shift = float(np.median(fitted[:, 0]))
+  away = [float(np.median(np.abs(measured[:, 0] - x) / measured[:, 1])) for x in (0.0, shift)]
+  return {'shift': shift, 'away_without': away[0], 'away': away[1], 'words': len(gaps)}
 
 
 def check_tesseract() -> None:

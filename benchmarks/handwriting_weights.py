@@ -9,8 +9,9 @@ jaxgen/weights/handwriting.safetensors from the writer's newest step (or --write
 renders jaxgen/weights/HANDWRITING.md and HANDWRITING_READER.md from the result file, which keeps what is not
 given. The runs themselves are not changed. The sets are in $JAXGEN_DATA.
 
-Without runs, the present files are updated: --calibrate refits the reader's confidences, --sampling changes the
-writer's noise, as in --sampling eval.truncation=0.5. --symbols lists the less legible symbols in the card.
+Without runs, the present files are updated: --calibrate refits the reader's confidences, with --preparation
+after changing how it prepares pictures; --sampling changes the writer's noise, as in --sampling
+eval.truncation=0.5. --symbols lists the less legible symbols in the card.
 """
 
 import argparse
@@ -29,14 +30,16 @@ import shipping
 
 from jaxgen import config as configs
 from jaxgen.command import exits
+from jaxgen.errors import ConfigError
 from jaxgen.exchange import cards
 from jaxgen.exchange.cards import Licence, Result
 from jaxgen.exchange.weight_files import load_weights, save_weights
 from jaxgen.run import inference, loading, startup
+from jaxgen.systems.handwriting import apply, recogniser
 from jaxgen.systems.handwriting import config as writers
-from jaxgen.systems.handwriting import recogniser
 from jaxgen.systems.handwriting.apply import READER
-from jaxgen.systems.handwriting.recogniser import FITTED
+from jaxgen.systems.handwriting.recogniser import FITTED, SHIFT
+from jaxgen.systems.handwriting.recogniser_task import make_data
 from jaxgen.systems.handwriting.writing.weights import SHIPPED
 from jaxgen.task import Trained
 
@@ -142,6 +145,13 @@ def main() -> None:
   parser.add_argument(
     '--calibrate', action='store_true', help='fit the confidences of the reader that ships anew'
   )
+  parser.add_argument(
+    '--preparation',
+    nargs='+',
+    default=[],
+    metavar='KEY=VALUE',
+    help='with --calibrate: data.* by which the reader that ships is to prepare pictures',
+  )
   parser.add_argument('--writer', type=Path, metavar='RUN', help='a run of handwriting:small')
   parser.add_argument('--writer-step', type=int, help='a saved step; the newest by default')
   parser.add_argument(
@@ -160,7 +170,7 @@ def main() -> None:
   if args.reader:
     rows['reader'] = ship_reader(args.reader, rows.get('reader', {}).get('sets', {}))
   elif args.calibrate:
-    rows['reader'] = calibrate_reader(rows['reader'])
+    rows['reader'] = calibrate_reader(rows['reader'], args.preparation)
   if args.writer:
     rows['writer'] = ship_writer(args.writer, args.writer_step)
   elif args.sampling:
@@ -181,12 +191,25 @@ def ship_reader(run: Path, before: dict[str, Any]) -> dict[str, Any]:
   return written_reader(trained, shipping.about(trained, run, KEPT['reader']), found, before)
 
 
-def calibrate_reader(row: dict[str, Any]) -> dict[str, Any]:
-  """Evaluates the shipped reader, rewrites it with the new calibration and measures it; returns its row."""
+def calibrate_reader(row: dict[str, Any], changes: Sequence[str]) -> dict[str, Any]:
+  """Evaluates the shipped reader, rewrites it with the new calibration and measures it; returns its row.
+
+  Args:
+    row: its row so far.
+    changes: KEY=VALUE of its config.
+  """
+  trained = load_weights(READER)
   with tempfile.TemporaryDirectory() as folder:
-    found = inference.evaluate(Path(shutil.copy(READER, folder)))
-  about = {key: value for key, value in row.items() if key not in ('together', 'sets')}
-  return written_reader(load_weights(READER), about, found, row['sets'])
+    file = Path(shutil.copy(READER, folder))
+    if config := inference.with_given(file, None, dict(x.split('=', 1) for x in changes)):
+      trained = trained._replace(config=config)
+    facts = make_data(trained.config).facts  # of the pictures as they are prepared now
+    if facts['charset'] != trained.facts['charset']:
+      raise ConfigError('the sets have other symbols than the reader that ships: train another')
+    trained = trained._replace(facts=facts)
+    found = inference.evaluate(save_weights(file, trained))
+  about = {key: value for key, value in row.items() if key not in ('together', 'symbols', 'sets')}
+  return written_reader(trained, about, found, row['sets'])
 
 
 def written_reader(
@@ -200,7 +223,10 @@ def written_reader(
     found: the evaluation.
     before: the row's sets from an earlier measurement, whose Tesseract figures are kept.
   """
-  shipping.save(READER, trained, row, TERMS, **{key: str(found[key]) for key in FITTED})
+  places = readers.places_of_symbols(apply.reading_model(trained))
+  machine.say(f'symbols: {places}')
+  header = {**{key: found[key] for key in FITTED}, SHIFT: places['shift']}
+  shipping.save(READER, trained, row, TERMS, **{key: str(x) for key, x in header.items()})
   sets: dict[str, Any] = {}
   for name, language in SETS.items():
     sets[name] = {**before.get(name, {}), 'jaxgen': readers.read_set(READER, name)}
@@ -208,7 +234,8 @@ def written_reader(
       sets[name]['Tesseract'] = readers.tesseract_set(readers.test_words(name), language)
     machine.say(f'{name}: {sets[name]}')
   kept = 'cer', 'wer', 'ece', 'ece_uncalibrated', *FITTED, 'num_examples'
-  return {**row, 'together': {key: found[key] for key in kept}, 'sets': sets}
+  together = {key: found[key] for key in kept}
+  return {**row, 'together': together, 'symbols': places, 'sets': sets}
 
 
 def ship_writer(run: Path, step: int | None) -> dict[str, Any]:

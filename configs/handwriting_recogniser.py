@@ -67,7 +67,7 @@ def get_config(variant: str = 'drawn') -> ConfigDict:
     config.data.name, config.data.width, config.data.max_letters = SETS[variant]
     config.data.lines = variant not in ('ahawp', 'lectaurep')  # dhsd has phrases among its words
   if together:
-    config.data.flatten, config.data.joined = True, 8
+    config.data.flatten, config.data.crop_margins, config.data.joined = True, True, 8
     config.data.num_examples = 4_000
     config.data.hands = ConfigDict(ON_WHITE._asdict())
 

@@ -43,6 +43,10 @@ def load_image(
   """
   if isinstance(path, np.ndarray | Image.Image):
     return convert(_flat(_as_image(path), 'the image', paper))
+  if not isinstance(path, str | Path):
+    raise DataError(
+      f'expected one image (a path, a PIL image or an array), not a {type(path).__name__}'
+    )
   path = Path(path)
   try:
     # Not by its name: Pillow would memory-map an uncompressed TIFF with the sides that it has after turning.

@@ -16,7 +16,7 @@ from jaxgen.systems.handwriting.reading.calibration import NONE, Calibration
 from jaxgen.systems.handwriting.reading.charset import Charset, shown
 from jaxgen.systems.handwriting.reading.lexicon import SPACE, Lexicon
 from jaxgen.systems.handwriting.reading.service import Model
-from jaxgen.systems.handwriting.recogniser import FITTED
+from jaxgen.systems.handwriting.recogniser import FITTED, SHIFT
 from jaxgen.task import Trained
 from jaxgen.words import counted
 
@@ -57,6 +57,7 @@ def reading_model(trained: Trained, calibration: Calibration = NONE) -> Model:
     own_widths=own,
     calibration=calibration,
     flatten=config.data.flatten,
+    crop=config.data.crop_margins,
     ink=config.data.ink,
   )
 
@@ -81,8 +82,9 @@ def measured_calibration(weights: Path, step: int) -> Calibration:
 
 
 def _calibration(found: Mapping[str, Any]) -> Calibration:
-  """The calibration from an evaluation's figures; those that an older evaluation lacks are 0."""
-  return Calibration(float(found['temperature']), *(float(found.get(key, 0)) for key in FITTED[1:]))
+  """The calibration from an evaluation's figures or a file's header; those that it lacks are 0."""
+  others = (float(found.get(key, 0)) for key in (*FITTED[1:], SHIFT))
+  return Calibration(float(found['temperature']), *others)
 
 
 def open_lexicon(path: Path, model: Model) -> tuple[Lexicon, list[str]]:

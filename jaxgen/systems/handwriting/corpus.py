@@ -104,6 +104,7 @@ def with_generated(config: ConfigDict, corpus: Corpus) -> Corpus:
     width=data.width,
     rtl=is_rtl(config),
     flatten=data.flatten,
+    crop=data.crop_margins,
     wanted=wanted,
   )
   for line in report.lines():
@@ -333,6 +334,7 @@ def _real_set(config: ConfigDict, name: str) -> tuple[dict[str, Pictures], int]:
     width=data.width,
     rtl=is_rtl(config),
     flatten=data.flatten,
+    crop=data.crop_margins,
     table=data.table if own else '',
     columns={x: column for x, column in data.columns.items() if column and own},
     level=data.level,

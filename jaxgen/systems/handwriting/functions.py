@@ -56,6 +56,8 @@ def write(
     UserError: the word is empty, too long, or has a symbol that the weights do not know.
   """
   _check_drawn(styles, seed)
+  if not isinstance(word, str):
+    raise ConfigError(f'word={word!r} must be one text: for several use write_sheet')
   trained = model_of(weights, shipped_weights, ('handwriting',))
   inference, tools = _kept(trained, 'write', lambda: _writer(trained))
   ability = job.ability_of(trained)

@@ -19,6 +19,8 @@ CONVOLUTIONAL = True
 EVAL_METRICS = ('nll',)
 # The calibration of word confidences that an evaluation fits and reading needs, see `reading.calibration`.
 FITTED = 'temperature', 'confidence_offset', 'confidence_crowding'
+# Measured on drawn words for a file that ships, see `reading.calibration.Calibration.shift`.
+SHIFT = 'span_shift'
 # What model cards say about its models, see `exchange.cards`.
 ABOUT = About(
   'A recogniser of handwritten words and lines, trained with CTC.',
@@ -26,7 +28,7 @@ ABOUT = About(
   tags=('handwriting', 'ocr'),
   command='jaxgen read word.png --weights {weights}',
   python="jaxgen.read('word.png', weights={weights!r})  # .text, .confidence, .alternatives",
-  header=FITTED,
+  header=(*FITTED, SHIFT),
 )
 # The rule of each key; keys of all systems are in `jaxgen.config.CORE`.
 KEYS = {

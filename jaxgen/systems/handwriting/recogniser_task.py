@@ -107,7 +107,7 @@ class Steps:
     variables = self.net.init(name_key(key, 'init'), jnp.zeros((1, *size, 1), self.param_dtype))
     params = variables['params']
     if self.config.init_from:
-      params = begun_reader(self.config.init_from, self.facts['charset'], params)
+      params = begun_reader(self.config.init_from, self.facts['charset'], params, self.config)
     return fresh_state(key, {PLAYER: {'params': params}}, self.optimizers)
 
   def shown(self, batch: Batch) -> tuple[jax.Array, jax.Array | None]:

@@ -141,6 +141,7 @@ def words_to_score(
     split=split,
     flatten=ink.flatten,
     invert=ink.invert,
+    crop=ink.crop,
     **layout._asdict(),
   )
   found = words.get('test', words.get('validation') if learned else None)

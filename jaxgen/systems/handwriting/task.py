@@ -173,7 +173,7 @@ def init(steps: Steps, config: ConfigDict, facts: dict[str, Any], key: jax.Array
     'rec': nets.rec.init(name_key(init_key, 'rec'), image),
   }
   if config.init_from:
-    players |= begun_players(config.init_from, facts['charset'], players)
+    players |= begun_players(config.init_from, facts['charset'], players, config)
   nothing = jnp.zeros((), dtype)
   players['gen'] = {**players['gen'], 'balance': {'pixels': nothing, 'parameters': nothing}}
   return fresh_state(key, players, steps.optimizers['game'], ('gen',) if config.ema_decay else ())

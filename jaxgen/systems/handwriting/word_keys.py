@@ -62,6 +62,7 @@ WORDS = {
   'data.letters': text('the letters that words may have, or empty for all'),
   'data.lines': flag(),
   'data.flatten': flag(),
+  'data.crop_margins': flag().added(False),
   'data.joined': whole(),
   'data.min_letters': whole(),
   'data.max_letters': whole(),

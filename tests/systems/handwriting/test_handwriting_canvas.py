@@ -14,6 +14,7 @@ from jaxgen.systems.handwriting.real.canvas import (
   read_levels,
   resized,
   to_ink,
+  without_margins,
 )
 
 
@@ -63,14 +64,44 @@ def test_uneven_light_becomes_white_paper():
   image = strokes(height=64, width=256)
   light = np.linspace(1.0, 0.35, 256)
   flat = flattened((image * light).astype(np.uint8))
-  assert flat[image == 255].min() > 230
+  assert flat[image == 255].min() > 245
   assert flat[image < 60].max() < 90
+  down = flattened((image * np.linspace(1.0, 0.6, 64)[:, None]).astype(np.uint8))
+  assert down[image == 255].min() > 235 and np.median(down[image == 255]) > 250
   white = np.full((64, 100), 255, np.uint8)
   np.testing.assert_array_equal(flattened(white), white)
   for shape in ((1, 1), (8, 300), (64, 3), (65, 77)):
     assert flattened(np.full(shape, 90, np.uint8)).shape == shape
     assert (flattened(np.full(shape, 90, np.uint8)) == 255).all()
   assert flattened(np.zeros((64, 64), np.uint8)).max() == 0
+
+
+def margins(image, above, below, paper=255):
+  return np.pad(image, ((above, below), (0, 0)), constant_values=paper)
+
+
+def test_empty_rows_around_a_word_are_left_out():
+  word = np.full((40, 300), 255, np.uint8)
+  word[10:30, 20:280:12] = 40
+  word[15:18, 20:280] = 40
+  for size in 1, 5:  # the search is on fewer rows than a large picture has
+    large = word.repeat(size, 0).repeat(size, 1)
+    for above, below in (100, 100), (0, 200), (900, 30):
+      cropped = without_margins(margins(large, above, below))
+      assert abs(len(cropped) - 40 * size) <= 4 * size
+      assert ((cropped < 100).sum() - (large < 100).sum()) == 0
+      assert cropped.shape[1] == large.shape[1]
+  grey = margins((word * 0.7).astype(np.uint8), 100, 100, paper=178)
+  assert abs(len(without_margins(grey)) - 40) <= 4
+  np.testing.assert_array_equal(to_ink(margins(word, 99, 99), Ink(64))[0].shape, (64, 81))
+  assert to_ink(255 - margins(word, 99, 99), Ink(64, crop=True))[0].shape[1] > 400
+  # A word that fills the picture, one wide line, single marks, and nothing.
+  mark, dash = np.full((90, 90), 255, np.uint8), np.full((90, 90), 255, np.uint8)
+  mark[60:70, 40:44], dash[44:50, 20:70] = 0, 0
+  for kept in (word, mark, dash, np.full((60, 90), 200, np.uint8)):
+    assert without_margins(kept).shape == kept.shape
+  long = margins(np.tile(word, (1, 12)), 100, 100)
+  assert len(without_margins(long)) == round(long.shape[1] / 64)
 
 
 def test_what_is_blank():

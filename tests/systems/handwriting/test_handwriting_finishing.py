@@ -37,7 +37,7 @@ def filled(svg, factor=4):
 
 def test_outlines_enclose_the_ink_where_it_is():
   faint = np.minimum(ring(soft=1.0), ring(centre=(36, 16), ink=170, soft=1.0))  # its neighbour
-  sheet = layout.sheet([('<a>', [faint])], 0, 3)
+  sheet = layout.sheet([('<a>', [faint])], (0, 0), 3)
   found = filled(outlines.to_svg(sheet))
   y, x = (np.mgrid[: found.shape[0], : found.shape[1]] + 0.5) / 4 - 3 - 0.5
   away = np.minimum(np.hypot(x - 12, y - 16), np.hypot(x - 36, y - 16))
@@ -47,14 +47,14 @@ def test_outlines_enclose_the_ink_where_it_is():
   assert b'<title>&lt;a&gt;</title>' in outlines.to_svg(sheet)
   blank = np.full((H, 20), 250, np.uint8)
   assert outlines.outlines(blank) == []
-  assert len(ElementTree.fromstring(outlines.to_svg(layout.sheet([('', [blank])], 0, 0)))) == 0
+  assert len(ElementTree.fromstring(outlines.to_svg(layout.sheet([('', [blank])], (0, 0), 0)))) == 0
 
 
 def test_a_faint_dot_above_a_dark_stroke_has_an_outline():
   image = np.full((H, 24), 255, np.uint8)
   image[12:26, 10:13] = 20
   image[4:7, 10:13] = 180
-  found = filled(outlines.to_svg(layout.sheet([('i', [image])], 0, 0)))
+  found = filled(outlines.to_svg(layout.sheet([('i', [image])], (0, 0), 0)))
   assert found[5 * 4 + 2, 11 * 4 + 2] and not found[9 * 4 + 2].any()
 
 
@@ -93,6 +93,10 @@ def test_words_of_a_line_stand_on_one_baseline():
   np.testing.assert_array_equal(
     line, lines.set_line([low, high, low], ['ab', 'cd', 'ef'], 0, False)
   )
+  joined = lines.set_line([low, high, low], ['ab', 'cd', 'ef'], 0, False, joined={2})
+  inked = (joined < 128).any(0)
+  gaps = np.diff(np.flatnonzero(np.diff(inked.astype(int))))[::2]
+  assert gaps[0] >= H / 8 and gaps[1] == 1
   comma = ring(centre=(12, 30), radii=(0, 2))
   assert abs(lines.baseline(comma) - 0.66 * H) <= H / 6 + 1
 
@@ -116,6 +120,6 @@ def test_right_to_left_begins_on_the_right():
   line = lines.set_line([small, large], ['ab', 'cd'], 0, True)
   heights = (line < 128).sum(0)
   assert heights[: len(heights) // 2].max() == 15 and heights[-7:].max() == 7
-  sheet = layout.sheet([('a', [small[:, :20], small]), ('b', [large, large])], 2, 1, rtl=True)
-  assert [(x.x, x.y) for x in sheet.placed] == [(79, 1), (1, 1), (51, 35), (1, 35)]
-  assert (sheet.width, sheet.height) == (100, 68)
+  sheet = layout.sheet([('a', [small[:, :20], small]), ('b', [large, large])], (2, 5), 1, rtl=True)
+  assert [(x.x, x.y) for x in sheet.placed] == [(82, 1), (1, 1), (54, 35), (1, 35)]
+  assert (sheet.width, sheet.height) == (103, 68)

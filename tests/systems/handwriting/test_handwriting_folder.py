@@ -83,7 +83,7 @@ def test_outlines_of_a_folder_have_one_size(tmp_path):
   assert folder.has(A, True)
   for mm in (0.0, 9.0):
     with pytest.raises(
-      ConfigError, match=r'written with other settings \(mm\): name another folder'
+      ConfigError, match=r'written with other settings \(--mm\): name another folder'
     ):
       SetFolder(tmp_path, about(mm=mm), False)
   # Pictures without outlines may come too, and forget no size.

@@ -77,6 +77,17 @@ def test_symbols_with_parts_one_above_the_other_are_one_line():
         picture_of(one, f'{text} by {face.name}', Ink(64), 4096)
 
 
+@pytest.mark.parametrize('gap', [0.5, 1.0, 2.0])
+def test_lines_far_apart_are_counted(gap):
+  line = np.full((40, 400), 255, np.uint8)
+  line[12:28, 10:390:9] = 40
+  line[18:20, 10:390:2] = 40
+  space = np.full((round(40 * gap), 400), 255, np.uint8)
+  for count in 2, 3, 5:
+    page = np.concatenate([part for _ in range(count) for part in (space, line)])
+    assert num_lines(page) == count
+
+
 def test_a_page_is_refused(tmp_path):
   page = np.concatenate([strokes(i, 32, 90) for i in range(4)])
   with pytest.raises(DataError, match=r'seems to show 4 lines of text.*cut it into lines'):

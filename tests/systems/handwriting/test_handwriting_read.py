@@ -316,6 +316,10 @@ def test_characters_are_where_they_stand_in_the_given_picture(tmp_path):
       assert abs(span.end - times * (12 * i + 14)) <= 4 * times, (i, span)
     assert [x.text for x in answer.words] == ['abba', 'ab']
     np.testing.assert_allclose(answer.confidence, np.prod([x.confidence for x in answer.words]))
+    moved = Service(model()._replace(calibration=Calibration(shift=3.0)), Decoding())
+    (later,) = moved([opened(tmp_path, bars('abba ab', times=times))])
+    for before, after in zip(answer.characters[1:-1], later.characters[1:-1], strict=True):
+      assert (after.start, after.end) == (before.start + 3 * times, before.end + 3 * times)
 
 
 def test_one_program_a_width(tmp_path):

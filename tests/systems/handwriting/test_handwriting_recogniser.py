@@ -250,7 +250,7 @@ def test_a_reader_begins_with_another_and_knows_its_symbols(tmp_path):
   )
   charset = ['!', 'b', ' ']
   new = variables_of(make_model(config, {**facts, 'charset': charset}), image, seed=1)['params']
-  found = begun_reader(file, charset, new)
+  found = begun_reader(file, charset, new, config)
   assert_same({**found, 'logits': 0}, {**params, 'logits': 0})
   of = {symbol: i + 1 for i, symbol in enumerate(facts['charset'])}
   for leaf in ('kernel', 'bias'):
@@ -262,8 +262,10 @@ def test_a_reader_begins_with_another_and_knows_its_symbols(tmp_path):
   assert_same(to_numpy(state.params['model']), params)
   config.model.recogniser_width = 0.25
   wider = variables_of(make_model(config, facts), image)['params']
-  with pytest.raises(ConfigError, match='its network differs'):
-    begun_reader(file, charset, wider)
+  with pytest.raises(
+    ConfigError, match=r'network differs .* set --config.model.recogniser_width=0.125$'
+  ):
+    begun_reader(file, charset, wider, config)
 
 
 def test_evaluation_measures_confidence_and_groups_texts():

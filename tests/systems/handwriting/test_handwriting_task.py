@@ -404,7 +404,9 @@ def test_a_writer_begins_with_what_another_knows_of_its_symbols(variant, tables,
   file = weight_files.save_weights(tmp_path / 'a.safetensors', Trained(config, facts, old, 2))
   for player in new.values():
     player.pop('balance', None)
-  found = traverse_util.flatten_dict(begun_players(str(file), ('!', 'b', 'a'), new), sep='/')
+  found = traverse_util.flatten_dict(
+    begun_players(str(file), ('!', 'b', 'a'), new, config), sep='/'
+  )
   old, new = (traverse_util.flatten_dict(x, sep='/') for x in (old, new))
   for name, value in found.items():
     if name not in where:

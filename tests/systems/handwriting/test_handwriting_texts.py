@@ -19,11 +19,29 @@ pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 def test_words_and_lines_may_have_the_apostrophes_of_typesetting():
   ability = texts.Ability(Charset.of(["ab'"]), 3)
-  assert texts.as_words(['b\u2019a', 'b\u2013a'], ability) == [
+  assert texts.as_words(['b\u2019a', 'b\u2013a', 'a\u00adb\u200b'], ability) == [
     texts.Text("b'a", ("b'a",)),
     texts.Text('b\u2013a', ('b\u2013a',), "'b\u2013a': these weights cannot write \u2013"),
+    texts.Text('ab', ('ab',)),
+  ]
+  more = texts.Ability(Charset.of(['ab-.']), 6)
+  assert [x.given for x in texts.as_words(['a\u2013b', '\u2014', 'ab\u2026'], more)] == [
+    'a-b',
+    '-',
+    'ab...',
   ]
   assert texts.as_lines(['a  b\u2019a'], ability, 'f') == [texts.Text("a b'a", ('a', "b'a"))]
+
+
+def test_a_word_of_a_line_that_is_too_long_is_written_in_pieces():
+  ability = texts.Ability(Charset.of(["ab-'\u0645"]), 4)
+  (line,) = texts.as_lines(["a aab-b'b bbbbbaaaa"], ability, 'f')
+  assert line.given == "a aab-b'b bbbbbaaaa" and not line.error
+  assert line.words == ('a', 'aab-', "b'b", 'bbb', 'bba', 'aaa') and line.joined == {2, 4, 5}
+  (whole,) = texts.as_lines(['\u0645' * 5], ability, 'f')
+  assert 'has 5 letters' in whole.error
+  (alone,) = texts.as_words(['ababa'], ability)
+  assert 'has 5 letters' in alone.error
 
 
 def test_signs_that_weights_do_not_know_are_left_out_of_words():

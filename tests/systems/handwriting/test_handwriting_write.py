@@ -137,7 +137,7 @@ def test_the_rest_goes_on_and_json_has_an_object_each(write):
     (['ab ba'], 1, "'ab ba' contains a space: write lines of words with --text FILE"),
     (['abcab'], 1, "'abcab' has 5 letters, and these weights write at most 4"),
     (['axby'], 1, "'axby': these weights cannot write x y; they can write abcé"),
-    (['a\u200bb'], 1, 'U+200B ZERO WIDTH SPACE'),
+    (['a\u200cb'], 1, 'U+200C ZERO WIDTH NON-JOINER'),
     (['a', '--output=x.jpg'], 2, 'x.jpg: expected a .png or .svg file, or a folder'),
     (['a', '--output=folder.png'], 2, 'folder.png holds other files'),
     (['a', '--output=file/x.png'], 2, 'file is a file: name a folder instead'),

@@ -61,7 +61,7 @@ def test_a_set_grows_by_seeds_and_outlines_and_a_word_given_twice_is_written_onc
   assert 'wrote 1 picture to' in write('a', '--output=set', '--seed=5')[1]
   assert 'wrote 1 picture to' in write('a', '--output=set', '--svg')[1]
   status, _, err = write('a', '--output=set', '--svg', '--mm=8')
-  assert status == 2 and 'written with other settings (mm)' in err
+  assert status == 2 and 'written with other settings (--mm)' in err
   names = ['a_0_1.png', 'a_0_1.svg', 'a_5_1.png', 'words.csv', 'write.json']
   assert sorted(p.name for p in (tmp_path / 'set').glob('[!.]*')) == names
   table = (tmp_path / 'set' / 'words.csv').read_text()
@@ -117,7 +117,7 @@ def test_a_stopped_command_tells_how_it_goes_on(write, monkeypatch, more, told):
 def test_a_folder_is_of_one_net_and_one_kind(write, tmp_path):
   assert write('a', 'c', '--output=set')[0] == 0
   status, _, err = write('a', '--output=set', '--scale=2')
-  assert status == 2 and 'set holds words written with other settings (scale)' in err
+  assert status == 2 and 'set holds words written with other settings (--scale)' in err
   assert write('a', '--output=set', '--scale=2', '--overwrite')[0] == 0
   assert Image.open('set/a_0_1.png').height == 2 * H
   # What is left of before is not of this set, and not taken into it.

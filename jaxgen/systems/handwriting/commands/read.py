@@ -81,6 +81,8 @@ def _check(args: argparse.Namespace) -> None:
     raise ConfigError(f'--beam={args.beam} must be from 0 to {LARGEST_BEAM:,}')
   if args.nbest is not None and args.nbest < 1:
     raise ConfigError(f'--nbest={args.nbest} must be at least 1')
+  if (args.nbest or 1) > 1 and not args.beam:
+    raise ConfigError(f'--nbest={args.nbest} needs --beam above 0: greedy decoding finds one text')
   if args.lexicon and not args.beam:
     raise ConfigError('--lexicon needs --beam above 0')
   if args.lexicon_weight is not None:
@@ -152,7 +154,7 @@ def _read_all(
           failed.append(x.path)
           warn(f'error: {picture}')
           if args.json:
-            print(json.dumps({'image': x.path, 'error': picture}))
+            print(json.dumps({'image': x.path, 'error': picture}, ensure_ascii=False))
         else:
           _tell(args, x.path, next(answers))
   tell_failed(failed, [x.path for x in inputs])
@@ -191,7 +193,7 @@ def _tell(args: argparse.Namespace, path: str, answer: 'Answer') -> None:
     'characters': spans,
     'words': words,
   }
-  print(json.dumps(found))
+  print(json.dumps(found, ensure_ascii=False))
 
 
 READ = Command(

@@ -3,6 +3,7 @@
 import argparse
 import functools
 import json
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -82,12 +83,14 @@ def score_all(
         score, left_out = _score(args, name, layout, service, trained, reporter, check)
       except UserError as error:
         failed.append(name)
-        reporter.warn(f'error: {error}')
+        reason = _own_options(str(error))
+        reporter.warn(f'error: {reason}')
         if args.json:
-          print(json.dumps({'set': name, 'error': str(error)}))
+          print(json.dumps({'set': name, 'error': reason}, ensure_ascii=False))
         continue
       if args.json:
-        print(json.dumps({'set': name, **score._asdict(), 'left_out': left_out}))
+        found = {'set': name, **score._asdict(), 'left_out': left_out}
+        print(json.dumps(found, ensure_ascii=False))
       lines.append([name, score.images, *_shown(score)])
   if lines and not args.json:
     columns = ['set', 'images', 'CER (95 %)', 'WER (95 %)', 'ECE', 'by chance']
@@ -121,6 +124,12 @@ def _score(
   bars = functools.partial(Reporter(quiet=args.json).progress, check=check)
   answers = read_words(service, words, bars, f'reading {name}')
   return scored(words.texts, answers), report.refused
+
+
+def _own_options(message: str) -> str:
+  """A message about a set with the options of this command instead of the config keys of training."""
+  message = re.sub(r'--config\.data\.columns\.(\w+)', r'--columns \1', message)
+  return re.sub(r'--config\.data\.(table|level)\b', r'--\1', message)
 
 
 def _shown(score: 'Score') -> list[str]:

@@ -261,12 +261,18 @@ def _text(path: Path) -> str:
       content = gzip.decompress(content)
     elif path.suffix == '.xz':
       content = lzma.decompress(content)
-    return decoded_text(content)
+    text = decoded_text(content)
   except UnicodeDecodeError as error:
     raise DataError(f'{path}: not UTF-8 text (byte {error.start}): save it as UTF-8') from error
   except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
     reason = getattr(error, 'strerror', None) or error
     raise DataError(f'{path}: cannot read this word list: {reason}') from error
+  if path.suffix.lower() == '.csv' and (',' in text or ';' in text):
+    raise DataError(
+      f'{path}: a table, where a list with one word per line is expected: save its column of words as a text '
+      'file'
+    )
+  return text
 
 
 def _word_and_count(fields: list[str], where: str) -> tuple[str, float]:

@@ -49,7 +49,7 @@ def weighed(log_probs: np.ndarray, costs: np.ndarray, weight: float) -> np.ndarr
 
 
 class Calibration(NamedTuple):
-  """The parameters of calibrated word confidences.
+  """The parameters of calibrated word confidences, and of the places of symbols.
 
   The log-odds of a word's `posterior` at `temperature`, plus `offset` (Platt, "Probabilistic Outputs for
   Support Vector Machines"), less `crowding` times the log of the number of words in its picture: the posterior
@@ -59,11 +59,14 @@ class Calibration(NamedTuple):
     temperature: above 0.
     offset: nats.
     crowding: nats of log-odds per nat.
+    shift: columns at the reader's height by which symbols are right of the frames that emit them: a recogniser
+      trained with CTC often emits a symbol before its frames reach the middle of it.
   """
 
   temperature: float = 1.0
   offset: float = 0.0
   crowding: float = 0.0
+  shift: float = 0.0
 
   def confidence(self, log_probs: np.ndarray, count: int = 1) -> float:
     """The confidence of a word, in [0, 1].

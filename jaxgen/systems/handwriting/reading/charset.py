@@ -1,5 +1,6 @@
 """The symbols of a recogniser and of a writer, and texts as arrays of labels."""
 
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,12 +14,21 @@ from jaxgen.words import counted, named
 
 _NAMED = 3  # texts that a message names; the others are counted
 # Keyboard characters, and their typographic variants: in handwriting they are the same.
-_SAME = "'\u2019\u2018\u02bc", '-\u2010\u2011', '"\u201c\u201d\u201e'
+_SAME = "'\u2019\u2018\u02bc", '-\u2010\u2011\u2012\u2013\u2014\u2212', '"\u201c\u201d\u201e'
+_ELLIPSIS, _FULL_STOPS = '\u2026', '...'
+# Soft hyphen, zero-width space and no-break space, direction marks, word joiner. The joiners U+200C and U+200D
+# are not among them: they change the shape of Arabic letters.
+_INVISIBLE = re.compile('[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff]')
 
 
 def normalised(text: str) -> str:
   """The canonical composition (NFC) of a text. Never NFKC: that would make 'ﬁ' and '²' other symbols."""
   return unicodedata.normalize('NFC', text)
+
+
+def visible(text: str) -> str:
+  """A text without its invisible characters."""
+  return _INVISIBLE.sub('', text)
 
 
 def shown(symbol: str) -> str:
@@ -89,13 +99,21 @@ class Charset:
     return [s for s in dict.fromkeys(normalised(text)) if s not in self.labels]
 
   def spelt(self, text: str) -> str:
-    """A text in NFC, with apostrophes, hyphens and quotes that the charset lacks replaced by those it has."""
+    """A text in NFC, with typographic signs that the charset lacks replaced by those of a keyboard.
+
+    These are apostrophes, hyphens, dashes, the minus sign, quotes and the ellipsis. Invisible characters that
+    it lacks are left out.
+    """
     text = normalised(text)
     if self.labels.keys() >= set(text):  # fast path: true for nearly all words of a long list
       return text
     return ''.join(s if s in self.labels else self._same(s) for s in text)
 
   def _same(self, symbol: str) -> str:
+    if symbol == _ELLIPSIS:
+      return _FULL_STOPS if self.labels.keys() >= set(_FULL_STOPS) else symbol
+    if not visible(symbol):
+      return ''
     signs = next((signs for signs in _SAME if symbol in signs), '')
     return next((sign for sign in signs if sign in self.labels), symbol)
 

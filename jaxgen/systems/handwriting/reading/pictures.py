@@ -23,6 +23,8 @@ _TALLEST = 8  # maximum ratio of height to width
 _PROFILE = 512  # maximum height at which lines are counted
 _DARK = 40  # levels below white that count as ink
 _RULED = 0.7  # fraction of a row that is dark if it is a ruled line
+# Maximum thickness of ruled lines, as a fraction of what they span and of their distance.
+_RULE, _RULES_APART = 0.04, 0.25
 # Smoothing (height / value), depth of a valley, minimum peaks. None of 2,500 real pictures has so many.
 _PEAKS = (96, 0.3, 5), (48, 0.4, 4)
 # For two touching lines: smoothing (height / value), height of a peak, depth of the valley, distance of peaks,
@@ -144,10 +146,10 @@ def num_lines(image: np.ndarray, invert: bool | None = None) -> int:
 
   A line is a run of rows with at least a fifth of the ink of the fullest rows, and at least two fifths of the
   ink of the fullest run in total. Ruled lines do not count: rows that are dark throughout, and runs thinner
-  than a quarter of their distance. Two lines need an empty gap of an eighth of the height between them, as
-  dots, accents and flourishes are separate too. If lines touch, peaks of the rows' ink count: four or more with
-  deep valleys, or two far from each other and from the edges. Parts of a few symbols, such as E, 3 and =, do
-  not.
+  than a quarter of their distance and a twenty-fifth of what they span. Two lines need an empty gap of an
+  eighth of the height between them, as dots, accents and flourishes are separate too. If lines touch, peaks of
+  the rows' ink count: four or more with deep valleys, or two far from each other and from the edges. Parts of a
+  few symbols, such as E, 3 and =, do not.
 
   Args:
     image: uint8 [H, W], dark on light or light on dark.
@@ -210,7 +212,8 @@ def _runs(ink: np.ndarray) -> int:
     return 1
   heights = np.array([run.stop - run.start for run in runs])
   distances = np.diff([(run.start + run.stop) / 2 for run in runs])
-  if np.median(heights) < 0.25 * np.median(distances):
+  span = runs[-1].stop - runs[0].start
+  if np.median(heights) < min(_RULE * span, _RULES_APART * np.median(distances)):
     return 1
   if len(runs) == 2:
     between = ink[runs[0].stop : runs[1].start]

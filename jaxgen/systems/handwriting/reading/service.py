@@ -39,6 +39,7 @@ class Model(NamedTuple):
     calibration: of its confidences.
     flatten: whether it was trained on, and so reads, pictures divided by their paper's brightness.
     ink: config.data.ink of its training, a key of `inks.INKS`.
+    crop: whether empty paper above and below was left out in its training, see `canvas.without_margins`.
   """
 
   net: Recogniser
@@ -50,6 +51,7 @@ class Model(NamedTuple):
   calibration: Calibration = NONE
   flatten: bool = False
   ink: str = 'auto'
+  crop: bool = False
 
   @property
   def canvases(self) -> tuple[int, ...]:
@@ -70,7 +72,8 @@ class Model(NamedTuple):
       photo: whether to correct uneven lighting.
       ink: a key of `inks.INKS`; None: as in training.
     """
-    return Ink(self.size[0], photo or self.flatten, INKS[self.ink if ink is None else ink])
+    invert = INKS[self.ink if ink is None else ink]
+    return Ink(self.size[0], photo or self.flatten, invert, self.crop)
 
 
 class Span(NamedTuple):
@@ -162,7 +165,7 @@ class Service:
       found = understood(
         logits[i, : lengths[i]], model.charset, self.decoding, model.calibration, rtl=model.rtl
       )
-      offset = float(canvas - widths[i]) if left else 0.0
+      offset = (float(canvas - widths[i]) if left else 0.0) - model.calibration.shift
       answers.append(_answer(found, picture, model.net.frame_stride, offset))
     return answers
 

@@ -36,7 +36,7 @@ class WordImages(OrderedBuilder):
   trained on, and on what canvas, is decided when reading.
   """
 
-  VERSION = tfds.core.Version('1.3.0')
+  VERSION = tfds.core.Version('1.4.0')
 
   def __init__(
     self,

@@ -19,6 +19,15 @@ FAINTEST = 32
 # in dark levels would become ink.
 _FAINTEST_COLOUR, _DARKEST = 64, 96
 _PROFILE = 64  # maximum height at which the contrast of a picture is measured
+# Passes of dividing by the background, of which each leaves a few per cent of the unevenness, and the level
+# from which paper counts as white.
+_PASSES, _WHITE = 3, 252
+# Ink that fills less than _SLIGHT of the height is cropped to rows that it fills to _FILLED, unless it is
+# narrower than _NARROW of its own height or covers more than _SOLID of its rectangle, as single marks do.
+_SLIGHT, _FILLED, _NARROW, _SOLID = 0.4, 0.5, 2.0, 0.5
+_SAMPLED = 64  # minimum number of rows from which a background is taken
+_CROPPED = 512  # maximum height at which the rows of ink are searched
+_LOST = 0.005  # fraction of the ink that may lie outside on each side: dust
 # Padded widths of lines at height 64: two per doubling, so that few shapes are compiled.
 _LINE_WIDTHS = (128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096)
 
@@ -30,11 +39,13 @@ class Ink(NamedTuple):
     height: to scale it to, in pixels.
     flatten: divide by the background, see `flattened`: for photos with uneven lighting.
     invert: whether the ink is lighter than the paper; None to detect it, see `is_inverted`.
+    crop: leave out rows of empty paper, see `without_margins`.
   """
 
   height: int
   flatten: bool = False
   invert: bool | None = None
+  crop: bool = False
 
 
 def grey(image: Image.Image) -> Image.Image:
@@ -90,7 +101,8 @@ def to_ink(image: np.ndarray, ink: Ink) -> tuple[np.ndarray, bool]:
     uint8 [height, w'], and whether its levels were inverted.
   """
   turned = is_inverted(image) if ink.invert is None else ink.invert
-  image = resized(255 - image if turned else image, ink.height)
+  image = 255 - image if turned else image
+  image = resized(without_margins(image) if ink.crop else image, ink.height)
   return flattened(image) if ink.flatten else image, turned
 
 
@@ -128,11 +140,50 @@ def is_inverted(image: np.ndarray) -> bool:
   return bool(np.mean((levels - local) ** 3) > 0)
 
 
+def without_margins(image: np.ndarray) -> np.ndarray:
+  """Leaves out rows of empty paper above and below a word or line that fills less than .4 of the height.
+
+  It then fills half of it, or less where a line would become wider than the widest of `line_widths`. A single
+  mark stays as it is, since its height and place tell which one it is.
+
+  Args:
+    image: uint8 [H, W], dark ink on light paper.
+
+  Returns:
+    uint8 [h, W].
+  """
+  height, width = image.shape
+  small = resized(image, min(height, _CROPPED))
+  darkness = 255 - flattened(small).astype(np.float32)
+  darkness[darkness < max(FAINTEST, darkness.max() / 4)] = 0
+  rows, columns = (_extent(darkness.sum(axis)) for axis in (1, 0))
+  inked = darkness[rows, columns]
+  if not inked.size or len(inked) >= _SLIGHT * len(small):
+    return image
+  if inked.shape[1] < _NARROW * len(inked) or (inked > 0).mean() > _SOLID:
+    return image
+  scale = height / len(small)
+  wanted = round(max(len(inked) * scale / _FILLED, width * 64 / _LINE_WIDTHS[-1]))
+  first = round((rows.start + rows.stop) * scale / 2 - wanted / 2)
+  first = max(0, min(first, height - wanted))
+  return image[first : first + wanted]
+
+
+def _extent(ink: np.ndarray) -> slice:
+  """The part of a profile [N] with all of the ink but _LOST at either end."""
+  total = ink.cumsum()
+  if not total.size or not total[-1]:
+    return slice(0, 0)
+  first, last = np.searchsorted(total, total[-1] * np.array([_LOST, 1 - _LOST]))
+  return slice(int(first), int(last) + 1)
+
+
 def flattened(image: np.ndarray) -> np.ndarray:
   """Divides a picture by its background, so that the paper is white in light and in shadow.
 
   The background is the upper quartile of the levels in a square of half the height, which is paper wherever
-  strokes cover less than three quarters; computed every eighth of the height, bilinear in between.
+  strokes cover less than three quarters; computed every eighth of the height, bilinear in between. In uneven
+  light it lies above the paper in the middle of its square, so it is divided again by what is left.
 
   Args:
     image: uint8 [H, W], dark ink on light paper, at the height for reading.
@@ -140,6 +191,18 @@ def flattened(image: np.ndarray) -> np.ndarray:
   Returns:
     uint8 [H, W].
   """
+  height, width = image.shape
+  every = max(1, height // _SAMPLED)
+  for _ in range(_PASSES):
+    paper = _background(image[::every, ::every], every)[:height, :width]
+    if paper.min() >= _WHITE:
+      break
+    image = np.clip(np.round(image * (255.0 / np.maximum(paper, 1.0))), 0, 255).astype(np.uint8)
+  return image
+
+
+def _background(image: np.ndarray, scale: int) -> np.ndarray:
+  """The brightness of the paper of [h, w], scaled up by an integer; float [>= h * scale, >= w * scale]."""
   height, width = image.shape
   step = max(1, height // 8)
   side = 4 * step
@@ -151,9 +214,8 @@ def flattened(image: np.ndarray) -> np.ndarray:
   levels = windows.reshape(*windows.shape[:2], -1)
   quartile = side * side * 3 // 4
   paper = np.partition(levels, quartile, -1)[..., quartile].astype(np.float32)
-  fine = Image.fromarray(paper).resize((across, down), Image.Resampling.BILINEAR)
-  paper = np.maximum(np.asarray(fine)[:height, :width], 1.0)
-  return np.clip(np.round(image * (255.0 / paper)), 0, 255).astype(np.uint8)
+  fine = Image.fromarray(paper).resize((across * scale, down * scale), Image.Resampling.BILINEAR)
+  return np.asarray(fine)
 
 
 def is_blank(image: np.ndarray) -> bool:

@@ -15,6 +15,7 @@ from jaxgen.schema import near_matches
 from jaxgen.systems.handwriting.real.report import Report, Row
 from jaxgen.systems.handwriting.real.store import Store
 from jaxgen.systems.handwriting.real.transcripts import tidied
+from jaxgen.words import named
 
 # Usual names of columns, searched for if none is given. Columns of a table without a header are given by their
 # numbers, from 0.
@@ -241,7 +242,7 @@ def _header(line: str, columns: Mapping[str, str], where: str) -> tuple[str, lis
       for role, name in columns.items():
         if role not in roles and name not in ('', FOLDER):
           raise DataError(
-            f'{where}: no column {name!r} (--config.data.columns.{role}); it has {", ".join(names)}'
+            f'{where}: no column {name!r} (--config.data.columns.{role}); it has {named(names, 20)}'
           )
       return mark, names
   names = max(splits.values(), key=len)

@@ -4,9 +4,8 @@ import re
 import unicodedata
 from typing import NamedTuple
 
-# Invisible characters: soft hyphen, zero-width space and no-break space, direction marks, word joiner. The
-# joiners U+200C and U+200D stay: they change the shape of Arabic letters.
-_INVISIBLE = re.compile('[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff]')
+from jaxgen.systems.handwriting.reading.charset import visible
+
 _LINE_BREAK = re.compile('[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]')
 
 
@@ -37,11 +36,11 @@ def cleaned(text: str, unread: tuple[str, ...] = ()) -> Transcript:
   if refused:
     return Transcript(text, (), *refused)
   fixed = []
-  visible = _INVISIBLE.sub('', text)
-  if visible != text:
+  seen = visible(text)
+  if seen != text:
     fixed.append('invisible characters')
-  composed = unicodedata.normalize('NFC', visible)
-  if composed != visible:
+  composed = unicodedata.normalize('NFC', seen)
+  if composed != seen:
     fixed.append('not NFC')
   spaced = ' '.join(composed.split())
   if spaced != composed:
@@ -53,7 +52,7 @@ def cleaned(text: str, unread: tuple[str, ...] = ()) -> Transcript:
 
 def tidied(name: str) -> str:
   """The canonical form of a name, such as a writer's, for comparison: NFC, single plain spaces."""
-  return ' '.join(unicodedata.normalize('NFC', _INVISIBLE.sub('', name)).split())
+  return ' '.join(unicodedata.normalize('NFC', visible(name)).split())
 
 
 def _refused(text: str, unread: tuple[str, ...]) -> tuple[str, str] | None:

@@ -133,6 +133,7 @@ def load_words(
   wanted: Wanted = ALL,
   flatten: bool = False,
   invert: bool | None = None,
+  crop: bool = False,
 ) -> tuple[dict[str, Words], Report]:
   """Opens a set of real words or lines; prepared in `$JAXGEN_CACHE` at first use.
 
@@ -152,6 +153,7 @@ def load_words(
     wanted: which rows are used. Applied after splitting, so that it moves no writer between splits.
     flatten: see `canvas.flattened`.
     invert: see `canvas.Ink`.
+    crop: see `canvas.without_margins`.
 
   Returns:
     Words by split ('train', 'validation', 'test'; those with rows), and the report of fixed and refused rows.
@@ -165,7 +167,7 @@ def load_words(
   known = KNOWN.get(name, KnownSet(table, {}, split=SplitRule()))
   rule = (split or known.split)._replace(seed=seed)
   settings = Settings(
-    Ink(height, flatten, invert),
+    Ink(height, flatten, invert, crop),
     table or known.table,
     columns or known.columns,
     level,

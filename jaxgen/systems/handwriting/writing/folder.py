@@ -62,6 +62,12 @@ def known_options(root: Path) -> dict[str, Any] | None:
   return known
 
 
+def _told(options: list[str]) -> str:
+  """The options of ABOUT as a command line has them."""
+  names = {'lines': '--text', 'tries': '--verify, --tries'}
+  return ', '.join(names.get(x, x if x == 'options' else f'--{x}') for x in options)
+
+
 def _differing(known: dict[str, Any], about: dict[str, Any]) -> list[str]:
   """The options in which a folder differs; outlines of one size may be added to pictures without any."""
   free = {SIZE} if None in (known.get(SIZE), about.get(SIZE)) else set()
@@ -92,7 +98,7 @@ class SetFolder:
     others = [] if known is None else _differing(known, about)
     if others and not overwrite:
       raise ConfigError(
-        f'{root} holds words written with other settings ({", ".join(others)}): name another folder, or '
+        f'{root} holds words written with other settings ({_told(others)}): name another folder, or '
         'add --overwrite'
       )
     self._fits = known is not None and not others

@@ -268,4 +268,4 @@ class Job:
 
   def _outline(self, picture: Picture) -> bytes:
     rows = [(self.texts[picture.text].given, [picture.image])]
-    return outlines.to_svg(layout.sheet(rows, 0, 0), self._size())
+    return outlines.to_svg(layout.sheet(rows, (0, 0), 0), self._size())

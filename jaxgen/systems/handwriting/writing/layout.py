@@ -44,25 +44,29 @@ class Sheet(NamedTuple):
 
 
 def sheet(
-  rows: Sequence[tuple[str, Sequence[np.ndarray]]], gap: int, margin: int, rtl: bool = False
+  rows: Sequence[tuple[str, Sequence[np.ndarray]]],
+  gaps: tuple[int, int],
+  margin: int,
+  rtl: bool = False,
 ) -> Sheet:
   """Lays out a row per text and a column per style, aligned to the side where the script begins.
 
   Args:
     rows: the text and its pictures, uint8 [h, w], equally many in each row.
-    gap: pixels between pictures.
+    gaps: pixels between rows, and between columns.
     margin: pixels around all of them.
     rtl: columns are flush right, and the first one is on the right.
   """
   columns = list(zip(*(images for _, images in rows), strict=True))
   widths = [max(image.shape[1] for image in column) for column in columns]
-  width = sum(widths) + gap * (len(widths) - 1) + 2 * margin
+  below, beside = gaps
+  width = sum(widths) + beside * (len(widths) - 1) + 2 * margin
   placed, y = [], margin
   for label, images in rows:
     x = margin
     for image, room in zip(images, widths, strict=True):
       at = width - x - image.shape[1] if rtl else x
       placed.append(Placed(image, label, at, y))
-      x += room + gap
-    y += max(len(image) for image in images) + gap
-  return Sheet(width, y - gap + margin, tuple(placed))
+      x += room + beside
+    y += max(len(image) for image in images) + below
+  return Sheet(width, y - below + margin, tuple(placed))

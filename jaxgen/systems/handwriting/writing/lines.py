@@ -3,7 +3,7 @@
 Images are uint8 [H, W], 255 the paper and 0 the ink.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from jaxgen.systems.handwriting.writing.finishing import ink_columns
 
 _SPACE = 0.8  # mean letter widths
 _JITTER = 0.15  # of a space, plus or minus
+_JOINT = 32  # height / value: distance of two pieces of one word
 _STRAYS = 1 / 6  # of the height: maximum distance of a baseline from that of drawings
 
 
@@ -40,7 +41,11 @@ def baseline(image: np.ndarray) -> int:
 
 
 def set_line(
-  images: Sequence[np.ndarray], words: Sequence[str], seed: int, rtl: bool
+  images: Sequence[np.ndarray],
+  words: Sequence[str],
+  seed: int,
+  rtl: bool,
+  joined: Collection[int] = (),
 ) -> np.ndarray:
   """Sets words as a line.
 
@@ -49,6 +54,7 @@ def set_line(
     words: the same, in logical order.
     seed: of the widths of spaces, together with the text.
     rtl: whether the first word is on the right.
+    joined: indices of words that continue the one before without a space.
 
   Returns:
     [H', W'], H' >= H, without margins.
@@ -58,6 +64,8 @@ def set_line(
   standing = _baselines(cut, words)
   tops = [max(standing) - row for row in standing]
   spaces = _spaces([image.shape[1] for image in cut], words, seed, len(cut[0]))
+  for i in joined:
+    spaces[i - 1] = max(1, len(cut[0]) // _JOINT)
   height = max(top + len(image) for top, image in zip(tops, cut, strict=True))
   width = sum(image.shape[1] for image in cut) + sum(spaces)
   line, x = np.full((height, width), 255, np.uint8), 0

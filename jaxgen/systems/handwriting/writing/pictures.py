@@ -96,18 +96,20 @@ def make_pictures(
     for one in waiting.pop(word.request):
       missing[one] -= 1
       if not missing[one]:
-        yield _picture(one, [done[request] for request in needs[one]], inference.rtl, options)
+        words = [done[request] for request in needs[one]]
+        yield _picture(one, words, texts[one[0]].joined, inference.rtl, options)
         uses.subtract(set(needs[one]))
         for request in set(needs[one]):
           if not uses[request]:
             del done[request]
 
 
-def _picture(one: Wanted, words: Sequence[Written], rtl: bool, options: Options) -> Picture:
+def _picture(
+  one: Wanted, words: Sequence[Written], joined: frozenset[int], rtl: bool, options: Options
+) -> Picture:
   if options.lines:
-    line = set_line(
-      [word.image for word in words], [word.request.word for word in words], options.seed, rtl
-    )
+    images, spelt = [word.image for word in words], [word.request.word for word in words]
+    line = set_line(images, spelt, options.seed, rtl, joined)
     image = np.pad(line, ((0, 0), (line.shape[0] // 16,) * 2), constant_values=255)
   else:
     image = words[0].image if options.canvas else trimmed(words[0].image)
@@ -139,8 +141,10 @@ def make_sheet(
     for i, text in enumerate(texts)
     if options.lines or (i, 0) in pictures
   ]
-  gap, margin = (height // 8, height // 2) if options.lines else (height // 8, height // 8)
-  return sheet(rows, gap, margin, rtl)
+  gap = height // 8
+  if options.lines:  # columns are as far apart as paragraphs, wider than any space
+    return sheet(rows, (gap, 2 * height), height // 2, rtl)
+  return sheet(rows, (gap, gap), gap, rtl)
 
 
 def health(faults: Iterable[frozenset[str]], total: int, step: int) -> list[str]:

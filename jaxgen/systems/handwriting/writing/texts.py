@@ -1,6 +1,7 @@
 """Texts to write: words and lines, and why some cannot be written."""
 
 import re
+import unicodedata
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -23,16 +24,18 @@ class Text(NamedTuple):
   """A text to write.
 
   Attributes:
-    given: as the user gave it, in NFC and with apostrophes, hyphens and quotes that the net knows.
-    words: that it consists of; none for an empty line.
+    given: as the user gave it, in NFC and with signs that the net knows, see `Charset.spelt`.
+    words: that it consists of; none for an empty line. A word that is too long for the net is several.
     error: why it cannot be written; '' if it can.
     left_out: characters that were left out of it, in order.
+    joined: indices of `words` that continue the one before without a space.
   """
 
   given: str
   words: tuple[str, ...] = ()
   error: str = ''
   left_out: str = ''
+  joined: frozenset[int] = frozenset()
 
 
 class Ability(NamedTuple):
@@ -69,6 +72,22 @@ class Ability(NamedTuple):
       return f'{word!r} has {len(word)} letters, and these weights write at most {self.longest}'
     return ''
 
+  def pieces(self, word: str) -> list[str]:
+    """A word for a line, split into pieces that are short enough: after hyphens and apostrophes, else evenly.
+
+    A word with Arabic letters, whose shapes depend on their neighbours, stays whole.
+    """
+    if len(word) <= self.longest or any(unicodedata.bidirectional(s) == 'AL' for s in word):
+      return [word]
+    found = ['']
+    for part in re.findall(r"[^-']+[-']*|[-']+", word):
+      if len(found[-1] + part) <= self.longest:
+        found[-1] += part
+      else:
+        count = -(-len(part) // self.longest)
+        found += [''.join(piece) for piece in np.array_split(list(part), count)]
+    return [piece for piece in found if piece]
+
 
 def as_words(given: Iterable[str], ability: Ability) -> list[Text]:
   """Texts of single words; a word of only unknown characters cannot be written."""
@@ -91,7 +110,8 @@ def as_words(given: Iterable[str], ability: Ability) -> list[Text]:
 def as_lines(given: Iterable[str], ability: Ability, where: str) -> list[Text]:
   """Texts of lines of words; errors name the line's number.
 
-  A word of only unknown characters is dropped if these are left out.
+  A word that is too long is written in pieces. A word of only unknown characters is dropped if these are left
+  out.
 
   Args:
     given: lines, with any spacing.
@@ -101,10 +121,20 @@ def as_lines(given: Iterable[str], ability: Ability, where: str) -> list[Text]:
   found = []
   for number, line in enumerate(map(ability.charset.spelt, given), 1):
     parts = [ability.part(word) for word in line.split()]
-    words = tuple(kept for kept, _ in parts if kept)
-    faults = [fault for word in dict.fromkeys(words) if (fault := ability.fault(word))]
-    error = f'{where} line {number}: {"; ".join(faults)}' if faults else ''
-    found.append(Text(' '.join(words), words, error, ''.join(left for _, left in parts)))
+    words = [kept for kept, _ in parts if kept]
+    pieces = [(piece, i > 0) for word in words for i, piece in enumerate(ability.pieces(word))]
+    faults = [
+      fault for piece in dict.fromkeys(x for x, _ in pieces) if (fault := ability.fault(piece))
+    ]
+    found.append(
+      Text(
+        ' '.join(words),
+        tuple(piece for piece, _ in pieces),
+        f'{where} line {number}: {"; ".join(faults)}' if faults else '',
+        ''.join(left for _, left in parts),
+        frozenset(i for i, (_, joins) in enumerate(pieces) if joins),
+      )
+    )
   return found
 
 
