@@ -26,7 +26,7 @@ from jaxgen.systems.lipgen.synthesis.portraits import Portrait
 from jaxgen.systems.lipgen.video.alignment import applied
 from jaxgen.systems.lipgen.video.crops import inverse
 from jaxgen.systems.lipgen.video.decoding import Video
-from jaxgen.systems.lipgen.video.face_mesh import MeshDetector
+from jaxgen.systems.lipgen.video.face_mesh import CLEAR, MeshDetector
 from jaxgen.systems.lipgen.video.faces import haar_detector
 from jaxgen.systems.lipgen.video.searching import seen_in
 
@@ -59,7 +59,7 @@ def measure() -> dict[str, Any]:
   for path in sorted(folder.glob('*.mpg')):
     film = [frame.pixels for frame in Video(path).frames(colour=True)]
     frames.append(film[len(film) // 2])
-  meshes, boxes = MeshDetector(), haar_detector()
+  meshes, boxes = MeshDetector(CLEAR), haar_detector()
   # The face's width is that of the mesh's box for either detector.
   widths = [meshes(frame)[0].width for frame in frames]
   kinds = {

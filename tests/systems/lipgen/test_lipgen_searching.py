@@ -132,6 +132,23 @@ def test_small_faces_are_as_they_are_seen_again_and_those_of_squares_none_otherw
   assert box[:4] == (22, 22, 24, 24)
 
 
+@LACKS_MESH
+def test_a_face_whose_mouth_cannot_be_seen_does_not_talk(tmp_path):
+  skimage = pytest.importorskip('skimage.data')
+  upright = skimage.astronaut()[:300, 80:380]
+  masked = upright.copy()
+  masked[110:170, 80:200] = 0
+  find = portraits.make_finder()
+  for name, rgb in ('upright', upright), ('turned', upright[::-1, ::-1]), ('masked', masked):
+    path = tmp_path / f'{name}.png'
+    Image.fromarray(rgb).save(path)
+    if name == 'upright':
+      assert find(path).source == portraits.MESH
+    else:
+      with pytest.raises(DataError, match='no face found'):
+        find(path)
+
+
 @pytest.mark.parametrize('source', ['haar', pytest.param('mesh', marks=LACKS_MESH)])
 def test_a_real_face_of_a_sixteenth_of_the_width_is_found(source):
   data = pytest.importorskip('skimage.data')

@@ -113,7 +113,7 @@ def make_finder(longest: int | None = LONGEST) -> Finder:
   if finder_kind() == HAAR:
     detect = haar_detector()
     return lambda path: by_haar(path, *_read(path, longest), detect)
-  meshes = face_mesh.MeshDetector()
+  meshes = face_mesh.MeshDetector(face_mesh.CLEAR)
   return lambda path: by_mesh(path, *_read(path, longest), meshes)
 
 

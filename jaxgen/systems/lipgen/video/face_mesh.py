@@ -37,6 +37,10 @@ _INPUT, _MESH_INPUT = 128, 192
 _STRIDES = ((8, 2), (16, 6))  # pixels between anchors, anchors per position
 _LEAST_SCORE = 0.5
 _MOST_OVERLAP = 0.3
+# Least score of the mesh, a logit: in frames of a film, and in a picture that is to talk. Six speakers of GRID
+# and one portrait have 25 to 60, down to faces whose mouth is too small; upside down, with a masked mouth, or
+# blurred beyond recognition they have 15 at most.
+SEEN, CLEAR = 0.0, 20.0
 _MOST_MESHES = 3  # faces per frame that get a mesh
 _MESH_MARGIN = 1.5  # of the longer side of a box
 
@@ -169,11 +173,15 @@ def _box(corner: np.ndarray, size: np.ndarray) -> Box:
 class FaceMesh:
   """Computes the mesh of a face in a known box.
 
+  Args:
+    least: the least score of a face, SEEN or CLEAR.
+
   Raises:
     ConfigError: the networks are not installed.
   """
 
-  def __init__(self) -> None:
+  def __init__(self, least: float = SEEN) -> None:
+    self._least = least
     self._net = _interpreter(find_models()[1])
     self._cv2 = cv2_module()
 
@@ -191,7 +199,7 @@ class FaceMesh:
     net.invoke()
     found = [net.get_tensor(x['index']).reshape(-1) for x in net.get_output_details()]
     points, score = sorted(found, key=len, reverse=True)[:2]
-    if score[0] < 0:  # a logit
+    if score[0] < self._least:
       return None
     inside = points.reshape(-1, 3)[:, :2].astype(np.float64)
     return (inside - to_crop[:, 2]) @ np.linalg.inv(to_crop[:, :2]).T
@@ -200,12 +208,15 @@ class FaceMesh:
 class MeshDetector:
   """Detects faces in RGB frames with their meshes: uint8 [H, W, 3] -> boxes with 468 points, largest first.
 
+  Args:
+    least: see `FaceMesh`.
+
   Raises:
     ConfigError: the networks are not installed.
   """
 
-  def __init__(self) -> None:
-    self._detect, self._mesh = FaceDetector(), FaceMesh()
+  def __init__(self, least: float = SEEN) -> None:
+    self._detect, self._mesh = FaceDetector(), FaceMesh(least)
 
   def __call__(self, rgb: np.ndarray) -> list[Box]:
     """The boxes of one frame, for a few faces at most, without those in which the mesh sees no face."""
