@@ -125,6 +125,7 @@ def talk(
   *,
   text: str | None = None,
   voice: str | None = None,
+  dictionary: str | Path | None = None,
   output: str | Path | None = None,
   motion: Weights = None,
   render: Weights = None,
@@ -144,8 +145,9 @@ def talk(
   Args:
     face: a picture of a face looking ahead, with the mouth shut or smiling.
     audio: speech: a sound file, or a video with sound.
-    text: instead of audio; spoken by espeak-ng (extra `[speech]`).
+    text: instead of audio; spoken by espeak-ng (extra `[speech]`). Phonemes stand in brackets: [HH AH0 L OW1].
     voice: for the text, f3 by default; an unknown one lists all.
+    dictionary: a file of words of the text that CMUdict lacks, in its format.
     output: FILE.mp4, or a folder for NAME.mp4; talk.mp4 by default.
     motion: the net that moves the lips: a file of `jaxgen export`, or what `jaxgen.load` returns; None: the
       one bundled with jaxgen.
@@ -170,7 +172,8 @@ def talk(
     OSError: the file cannot be written.
   """
   heard = None if audio is None else Path(audio)
-  wishes = Wishes(heard, text, voice, seed, head, longest, crop)
+  own = None if dictionary is None else Path(dictionary)
+  wishes = Wishes(heard, text, voice, seed, head, longest, crop, own)
   wishes.check()
   check_steps(steps)
   av_module()

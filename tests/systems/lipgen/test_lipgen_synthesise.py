@@ -467,10 +467,15 @@ def test_what_is_no_face_in_a_folder_is_told_and_names_are_text(tmp_path):
   (tmp_path / 'a.heic').write_bytes(b'x')
   with pytest.raises(DataError, match=r'has no pictures \(1 file that cannot be read: 1 \.heic'):
     make_cast(str(tmp_path), 0)
+  (tmp_path / 'ben.mov').write_bytes(b'x')
+  with pytest.raises(DataError, match=r'1 video left out, as ben.mov: a face is a picture'):
+    make_cast(str(tmp_path), 0)
   for name in ('.hidden.png', 'änna.png'):
     Image.new('RGB', (8, 8)).save(tmp_path / name)
+  (tmp_path / 'änna.mp4').write_bytes(b'x')  # an output of `jaxgen talk` with the picture
   cast = make_cast(str(tmp_path), 0)
   assert cast.names == ['änna.png'] and '1 .heic' in cast.told[0]
+  assert len(cast.told) == 2 and '1 video left out, as ben.mov' in cast.told[1]
   with pytest.raises(DataError, match='no face'):
     cast[0]
   assert casts._plain('d\udce9\n.png') == r'd\udce9\n.png'

@@ -37,6 +37,7 @@ from jaxgen.systems.lipgen.synthesis import (
 from jaxgen.systems.lipgen.synthesis import chain as chains
 from jaxgen.systems.lipgen.synthesis.chain import Chain
 from jaxgen.systems.lipgen.synthesis.talking import Spoken, Talk
+from jaxgen.systems.lipgen.synthesis.wishes import Wishes
 from jaxgen.systems.lipgen.tabs import TABS
 from jaxgen.systems.lipgen.video import face_mesh
 from jaxgen.systems.lipgen.video.decoding import Video
@@ -443,6 +444,23 @@ def test_text_is_said_in_phrases():
   np.testing.assert_array_equal(
     saying.say("don't"), saying.say('don\N{RIGHT SINGLE QUOTATION MARK}t')
   )
+
+
+def test_words_of_ones_own_are_said_by_phonemes_or_a_dictionary(tmp_path):
+  (tmp_path / 'own.txt').write_text('jaxgen JH AE1 K S JH EH0 N\nblue R EH1 D\n')
+  own, text = str(tmp_path / 'own.txt'), 'bin jaxgen, now'
+  by_dictionary = saying.say(text, dictionary=own)
+  np.testing.assert_array_equal(by_dictionary, saying.say('bin [jh ae1 k s jh eh0 n], now'))
+  np.testing.assert_array_equal(saying.say('blue', dictionary=own), saying.say('red'))
+  with pytest.raises(DataError, match=r"'jaxgen' is not in CMUdict: .*--dictionary"):
+    saying.say(text)
+  for wrong, told in ('[QQ]', "'QQ' cannot be spoken"), ('bin []', 'no phonemes to speak'):
+    with pytest.raises(DataError, match=told):
+      saying.say(wrong)
+  said = Wishes(text=text, dictionary=tmp_path / 'own.txt')
+  said.check()
+  with pytest.raises(ConfigError, match='--dictionary is for --text only'):
+    said._replace(text=None, audio=tmp_path / 'a.wav').check()
 
 
 def test_long_phrases_are_said_in_parts_and_line_breaks_are_rests(monkeypatch):

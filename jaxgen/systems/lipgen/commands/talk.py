@@ -47,12 +47,21 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
   )
   add('--audio', type=as_path, metavar='FILE', help='speech: a sound file, or a video with sound')
   add(
-    '--text', metavar='WORDS', help='instead of --audio: text spoken by espeak-ng (extra [speech])'
+    '--text',
+    metavar='WORDS',
+    help='instead of --audio: text spoken by espeak-ng (extra [speech]); words that CMUdict lacks as '
+    'phonemes, [HH AH0 L OW1]',
   )
   add(
     '--voice',
     metavar='NAME',
     help='voice for --text, f3 by default; an unknown name lists all voices',
+  )
+  add(
+    '--dictionary',
+    type=as_path,
+    metavar='FILE',
+    help='pronunciations for --text that CMUdict lacks: lines such as "jaxgen JH AE1 K S JH EH0 N"',
   )
   add(
     '--output',

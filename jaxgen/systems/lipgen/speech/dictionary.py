@@ -152,6 +152,18 @@ def read_entries(path: str | Path) -> dict[str, tuple[str, ...]]:
   return parse(text, path)
 
 
+def with_own(path: str = '') -> Dictionary:
+  """CMUdict with the entries of a user's file, which come first; '' for none.
+
+  Raises:
+    DataError: a file cannot be read.
+  """
+  if not path:
+    return find_dictionary()
+  own = read_entries(path)
+  return Dictionary(f'{path} or CMUdict', read_entries(CMUDICT), read_entries(OVERRIDES), own)
+
+
 @functools.lru_cache(maxsize=4)
 def find_dictionary(path: str = '') -> Dictionary:
   """Loads the dictionary that a config names.

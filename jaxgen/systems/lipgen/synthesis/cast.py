@@ -18,7 +18,7 @@ from jaxgen.systems.lipgen.procedural.geometry import Pose, random_pose
 from jaxgen.systems.lipgen.procedural.identity import find_look, speaker
 from jaxgen.systems.lipgen.procedural.takes import WORDS, Speech, Take, contours_of, frames_of
 from jaxgen.systems.lipgen.speech.dictionary import find_dictionary
-from jaxgen.systems.lipgen.synthesis.outputs import in_folder
+from jaxgen.systems.lipgen.synthesis.outputs import in_folder, told_of
 from jaxgen.systems.lipgen.synthesis.portraits import Portrait, finder_kind, make_finder
 from jaxgen.systems.lipgen.units import MOUTH
 from jaxgen.systems.lipgen.video.crops import Crops, cut
@@ -136,7 +136,7 @@ class Pictures:
         f'{folder}: no such folder of faces (for drawn speakers: {DRAWN}:100, or {DRAWN}:100:b)'
       )
     found = in_folder(folder, 'give a folder of PNG, JPEG or TIFF files of faces')
-    self._paths, self.told = found.images, found.told
+    self._paths, self.told = found.images, told_of(found)
     self.names = [_plain(path.relative_to(folder).as_posix()) for path in self._paths]
     self._find = make_finder(None)
 

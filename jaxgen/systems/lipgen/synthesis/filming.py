@@ -42,7 +42,8 @@ def speech_of(wishes: Wishes) -> Speech:
     ConfigError: the voice does not exist, or the extra is missing.
   """
   if wishes.text is not None:
-    sound, name = saying.say(wishes.text, wishes.voice or saying.VOICE), '--text'
+    own = str(wishes.dictionary or '')
+    sound, name = saying.say(wishes.text, wishes.voice or saying.VOICE, own), '--text'
   else:
     assert wishes.audio is not None  # by `Wishes.check`
     sound, name = read_sound(wishes.audio), str(wishes.audio)
@@ -64,6 +65,8 @@ def made_with(
     sound = digest_of(wishes.audio) if wishes.audio else ''
   else:
     sound = f'{wishes.voice or saying.VOICE}: {saying.one_line(wishes.text)}'
+    if wishes.dictionary:
+      sound += f' ({digest_of(wishes.dictionary)})'
   return {
     'sound': sound,
     'motion': digest_of_net(motion),

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from jaxgen.data.image_files import Listing, sorted_files
 from jaxgen.errors import ConfigError, DataError
-from jaxgen.systems.lipgen.video.jobs import TALKED
+from jaxgen.systems.lipgen.video.jobs import SUFFIXES, TALKED
 from jaxgen.systems.lipgen.video.outputs import Table
+from jaxgen.words import counted
 
 ENDING = '.mp4'
 DEFAULT = Path('talk.mp4')
@@ -48,7 +49,7 @@ def pictures_of(inputs: Sequence[Path]) -> tuple[list[Path], list[str]]:
       continue
     some = in_folder(path, 'give files, or a folder of PNG, JPEG or TIFF files')
     found += some.images
-    told += [f'{path}: {line}' for line in some.told]
+    told += [f'{path}: {line}' for line in told_of(some)]
   unique = {path.resolve(): path for path in reversed(found)}
   return list(dict.fromkeys(unique[path.resolve()] for path in found)), told
 
@@ -65,9 +66,26 @@ def in_folder(folder: Path, advice: str) -> Listing:
   """
   found = sorted_files(folder)
   if not found.images:
-    others = f' ({"; ".join(found.told)})' if found.told else ''
+    others = f' ({"; ".join(told)})' if (told := told_of(found)) else ''
     raise DataError(f'{folder} has no pictures{others}: {advice}')
   return found
+
+
+def told_of(found: Listing) -> list[str]:
+  """Notes for the user about files of a folder that are no faces: as in `Listing.told`, and videos.
+
+  Videos with the name of a picture are taken for outputs.
+  """
+  names = {path.with_suffix('') for path in found.images}
+  videos = [
+    path
+    for path in found.others
+    if path.suffix.lower() in SUFFIXES and path.with_suffix('') not in names
+  ]
+  if not videos:
+    return found.told
+  left = f'{counted(len(videos), "video")} left out, as {videos[0].name}'
+  return [*found.told, f'{left}: a face is a picture, so save one frame of it']
 
 
 def is_file(output: Path) -> bool:

@@ -22,6 +22,7 @@ class Wishes(NamedTuple):
     head: scale of the head motion; 1 as predicted by the motion net, at most `FARTHEST`.
     longest: largest side in pixels; None: `portraits.LONGEST`.
     crop: show the rendered mouth alone.
+    dictionary: a pronouncing dictionary for words of the text that CMUdict lacks or says otherwise.
   """
 
   audio: Path | None = None
@@ -31,6 +32,7 @@ class Wishes(NamedTuple):
   head: float = 0.0
   longest: int | None = None
   crop: bool = False
+  dictionary: Path | None = None
 
   def check(self) -> None:
     """Raises ConfigError for invalid options or combinations of them."""
@@ -38,6 +40,8 @@ class Wishes(NamedTuple):
       raise ConfigError('give the speech: either --audio FILE or --text WORDS')
     if self.voice and self.audio:
       raise ConfigError('--voice is for --text only: --audio has its own')
+    if self.dictionary and self.audio:
+      raise ConfigError('--dictionary is for --text only: --audio is not pronounced')
     check_number('seed', self.seed, 0, LARGEST_SEED)
     check_number('head', self.head, 0, FARTHEST, whole=False)
     if self.longest is not None:
