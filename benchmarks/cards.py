@@ -15,6 +15,7 @@ from typing import Any
 
 import comvae_weights
 import handwriting_weights
+import lipgen_drawn_weights
 import lipgen_motion_weights
 import lipgen_render_weights
 import lipgen_weights
@@ -48,6 +49,7 @@ CARDS: dict[str, tuple[str, str, Callable[[Any], str]]] = {
     handwriting_weights.reader_card,
   ),
   'LIPGEN.md': ('lipgen_weights_cpu.json', 'reader', lipgen_weights.card),
+  'LIPGEN_DRAWN.md': ('lipgen_drawn_weights_cpu.json', 'reader', lipgen_drawn_weights.card),
   'LIPGEN_MOTION.md': (
     'lipgen_motion_weights_cpu.json',
     'motion',

@@ -15,8 +15,8 @@ paper takes this stage from AniPortrait and gives no numbers for it: these are o
   paper: 96 x 96 pixels, whole clips of 29 frames, a net of 18 million parameters that attends to the reference,
     as AniPortrait does (it needs a GPU)
 
---config.eval.reader=FILE, a file from `jaxgen export`, also reads the rendered words of drawn speakers; with
-`trained` a reader is trained first.
+The words of rendered clips are read by a small reader that comes with jaxgen. --config.eval.reader=FILE, a file
+from `jaxgen export`, reads other words; with `trained` a reader is trained first.
 """
 
 from ml_collections import ConfigDict
@@ -77,7 +77,9 @@ def get_config(variant: str = 'procedural') -> ConfigDict:
   # the truth.
   config.eval.temperature = 1.0 if paper else 0.0
   config.eval.num_clips = 100 if paper else 20  # clips to render for evaluation
-  config.eval.reader = ''  # a file from `jaxgen export`, 'trained', or empty: none
+  # Reader of the words of drawn speakers: a file from `jaxgen export`; shipped: of the twenty words of the
+  # default, in look a; trained: is trained first; or empty: none.
+  config.eval.reader = 'shipped' if variant == 'procedural' else ''
   # Reader of GRID's words: a file from `jaxgen export`; empty: the one that ships with jaxgen.
   config.eval.grid_reader = ''
 

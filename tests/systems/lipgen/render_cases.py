@@ -28,6 +28,7 @@ TINY = {
   'eval__batch_size': 4,
   'eval__steps': 2,
   'eval__num_clips': 2,
+  'eval__reader': '',
 }
 
 

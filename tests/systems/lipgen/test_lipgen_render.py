@@ -272,6 +272,25 @@ def test_a_trained_net_needs_what_it_began_with_no_more(tmp_path, monkeypatch):
   assert wanted == [config.init_from, '']
 
 
+@pytest.mark.parametrize('variant', ['procedural', 'mixed'])
+def test_what_it_is_judged_by_is_the_same_without_training_faces(variant, monkeypatch):
+  config = tiny(variant, data__num_frames=29 if variant == 'mixed' else 6)
+  whole = render_data.make_data(config)
+
+  def held_out(config, split, kind):
+    assert split == 'validation'
+    return load_faces(config, split, kind)
+
+  monkeypatch.setattr(render_data, 'load_faces', held_out)
+  alone = configs.system_module(config).make_evaluation_data(config, whole.facts)
+  assert whole.facts == {**whole.facts, **alone.facts}
+  assert list(whole.splits) == list(alone.splits)
+  assert len(whole.splits) == (1 if variant == 'procedural' else 4)
+  for name, split in whole.splits.items():
+    a, b = (next(x.batches(slice(0, 2))) for x in (split, alone.splits[name]))
+    assert_same(a, b)
+
+
 def test_a_net_begins_with_another_renderer(small, tmp_path):
   config, data, _, variables = small
   file = tmp_path / 'render.safetensors'

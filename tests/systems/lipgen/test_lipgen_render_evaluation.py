@@ -139,6 +139,13 @@ def test_real_lips_are_brought_to_the_face_that_says_another_word():
   np.testing.assert_allclose(found[1], there[::-1], atol=1e-4)
 
 
+def test_the_reader_that_ships_knows_the_words_of_the_main_job():
+  readers.check_readers(configs.load('lipgen_render'))
+  with pytest.raises(ConfigError, match=r"eval.reader = .*lipgen_drawn.* does not know 'hello'"):
+    readers.check_readers(tiny(eval__reader='shipped', data__words='about,hello'))
+
+
+
 def test_a_reader_is_found_and_wrong_ones_are_told(small, tmp_path, monkeypatch, caplog):
   config, data, _, _ = small
   # A square of 16 pixels that shows what rendered frames do.

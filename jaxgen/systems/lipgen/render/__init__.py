@@ -14,6 +14,7 @@ _LAZY = {
   'check_config': 'config',
   'depends_on_num_steps': 'config',
   'make_data': 'data',
+  'make_evaluation_data': 'data',
   'make_model': 'task',
   'make_task': 'task',
 }

@@ -31,7 +31,8 @@ ABOUT = About(
   command='jaxgen talk face.jpg --audio words.wav --render {weights}',
 )
 TIMES = 1000  # diffusion times in training
-TRAINED = 'trained'  # in place of a file: a reader trained for the purpose
+# In place of a file: a reader trained for the purpose, and the one of drawn speakers that ships.
+TRAINED, SHIPPED = 'trained', 'shipped'
 # Keys that only drawn faces read, and keys that only GRID's read, with their defaults.
 OF_DRAWN = {'data.words': '', 'data.look': 'a', 'eval.reader': ''}
 OF_GRID = {'data.grid.dir': '', 'eval.grid_reader': ''}
@@ -75,7 +76,7 @@ KEYS = {
   'eval.guidance': at_least(0, note='1 disables it'),
   'eval.temperature': within(0, 1),
   'eval.num_clips': whole(),
-  'eval.reader': place(f"a file from `jaxgen export`, '{TRAINED}', or empty"),
+  'eval.reader': place(f"a file from `jaxgen export`, '{SHIPPED}', '{TRAINED}', or empty"),
   'eval.grid_reader': place('a file from `jaxgen export`, or empty'),
   'inspect.facts.words': each(text('a word'), 'words'),
   'inspect.facts.num_frames': whole(),

@@ -23,7 +23,7 @@ from jaxgen.systems.lipgen.render.readers import check_readers
 from jaxgen.systems.lipgen.speech.dictionary import find_dictionary
 from jaxgen.systems.lipgen.warping.faces import Faces, drawn, joined, with_same_words
 from jaxgen.systems.lipgen.warping.real_faces import grid_faces
-from jaxgen.task import Batch, Data, name_key
+from jaxgen.task import Batch, Data, Split, name_key
 
 COLUMNS = 'reference', 'frames', 'warp', 'raster'
 MEASURED = 200  # clips from which the spread is measured
@@ -45,15 +45,8 @@ def make_data(config: ConfigDict) -> Data:
   """
   check_beginning(config)
   check_readers(config)
-  kinds = kinds_of(config)
-  faces, rows = {}, {}
-  for name in ('train', 'validation'):
-    found = with_same_words([load_faces(config, name, kind) for kind in kinds])
-    warped = [conditions_of(x) for x in found]
-    faces[name], rows[name] = found, joined_rows(found, warped)
-    if name == 'validation' and len(kinds) > 1:
-      rows |= {k: FaceRows(x, y) for k, x, y in zip(kinds, found, warped, strict=True)}
-  train = rows.pop('train')
+  faces = _faces(config, 'train')
+  train = joined_rows(faces, [conditions_of(x) for x in faces])
   check_batch_size(config.batch_size, len(train), of='faces', one='clip')
   stream = training_rows(
     train,
@@ -74,17 +67,55 @@ def make_data(config: ConfigDict) -> Data:
     seen = shown(window, dtype)
     return lit(seen, config.augment.light, name_key(key, 'light')) if config.augment.light else seen
 
+  return Data(
+    facts=facts(config, train, faces),
+    arrays=stream.arrays,
+    batches=stream.batches,
+    example=example,
+    splits=_splits(config, _faces(config, 'validation')),
+  )
+
+
+def make_evaluation_data(config: ConfigDict, facts: dict[str, Any]) -> Data:
+  """`make_data` without faces to train on, and with the facts about words and framing alone.
+
+  Args:
+    config: the run's config.
+    facts: the net's facts; unused.
+
+  Raises:
+    As `make_data`.
+  """
+  del facts
+  check_readers(config)
+  faces = _faces(config, 'validation')
+  return Data(
+    facts=facts_of_words(config, faces),
+    arrays={},
+    batches=lambda first, rows: iter(()),
+    example=lambda arrays, row, key: row,
+    splits=_splits(config, faces),
+  )
+
+
+def _faces(config: ConfigDict, split: str) -> list[Faces]:
+  """The faces of each kind, with the same words."""
+  return with_same_words([load_faces(config, split, kind) for kind in kinds_of(config)])
+
+
+def _splits(config: ConfigDict, faces: Sequence[Faces]) -> dict[str, Split]:
+  """Held-out faces as 'validation', and of several kinds each by itself, too."""
+  dtype, kinds = DTYPES[config.precision][1], kinds_of(config)
+
   def decoded(batch: Batch) -> Batch:
     counted = np.ones(batch['frames'].shape[:2], np.float32)
     return shown({**batch, 'counted': counted}, dtype)
 
-  return Data(
-    facts=facts(config, train, faces['train']),
-    arrays=stream.arrays,
-    batches=stream.batches,
-    example=example,
-    splits={name: make_split(x, config.eval.batch_size, decoded) for name, x in rows.items()},
-  )
+  warped = [conditions_of(x) for x in faces]
+  rows = {'validation': joined_rows(faces, warped)}
+  if len(kinds) > 1:
+    rows |= {k: FaceRows(x, y) for k, x, y in zip(kinds, faces, warped, strict=True)}
+  return {name: make_split(x, config.eval.batch_size, decoded) for name, x in rows.items()}
 
 
 def load_faces(config: ConfigDict, split: str, kind: str) -> Faces:
@@ -150,12 +181,19 @@ def facts(config: ConfigDict, train: FaceRows, kinds: Sequence[Faces]) -> dict[s
   ]
   some = train.gather(np.concatenate(measured))
   return {
+    **facts_of_words(config, kinds),
+    'spread': spreads(some['frames'], some['warp'], some['raster']),
+    'steps_per_epoch': len(train) // config.batch_size,
+  }
+
+
+def facts_of_words(config: ConfigDict, kinds: Sequence[Faces]) -> dict[str, Any]:
+  """The facts that any split of the faces has; `kinds` has one set per kind."""
+  return {
     'words': list(kinds[0].words),
     'num_frames': config.data.num_frames,
     'pixels': config.data.pixels,
     'framing': framing_of(config).to_json(),
-    'spread': spreads(some['frames'], some['warp'], some['raster']),
-    'steps_per_epoch': len(train) // config.batch_size,
   }
 
 

@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 from jaxgen import config as configs
 from jaxgen.data.folders import expanded
 from jaxgen.errors import ConfigError
+from jaxgen.exchange.shipped import WEIGHTS
 from jaxgen.exchange.weight_files import load_named
 from jaxgen.systems.lipgen.apply import READER
 from jaxgen.systems.lipgen.clips.clip_set import NO_WORD
@@ -19,13 +20,14 @@ from jaxgen.systems.lipgen.clips.framing import Framing, resized
 from jaxgen.systems.lipgen.clips.origins import Among
 from jaxgen.systems.lipgen.corpus import TRAINED_ON
 from jaxgen.systems.lipgen.inference import Inference
-from jaxgen.systems.lipgen.render.config import TRAINED
+from jaxgen.systems.lipgen.render.config import SHIPPED, TRAINED
 from jaxgen.systems.lipgen.render.kinds import GRID, framing_of, judged_clips, kinds_of, words_of
 from jaxgen.systems.lipgen.task import make_model
 from jaxgen.task import Batch, PyTree, Tools, Trained
 from jaxgen.words import counted
 
 SYSTEM = 'lipgen'
+DRAWN_READER = WEIGHTS / 'lipgen_drawn.safetensors'  # of the words and the look of the main job
 Read = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -107,7 +109,8 @@ def _named(config: ConfigDict, kind: str) -> tuple[str, str]:
   """The config key of the reader for a kind of faces, and its value; '' for none."""
   if kind == GRID:
     return 'config.eval.grid_reader', config.eval.grid_reader or str(READER)
-  return 'config.eval.reader', config.eval.reader
+  name = config.eval.reader
+  return 'config.eval.reader', str(DRAWN_READER) if name == SHIPPED else name
 
 
 def _checked(trained: Trained, words: Sequence[str], shown: Framing, told: str) -> Framing:
@@ -123,7 +126,10 @@ def _checked(trained: Trained, words: Sequence[str], shown: Framing, told: str) 
     ConfigError: it does not know a word, or sees another part of a face.
   """
   if missing := [word for word in words if word not in trained.facts['words']]:
-    raise ConfigError(f'{told} does not know {missing[0]!r}, a word in the clips')
+    raise ConfigError(
+      f"{told} does not know {missing[0]!r}, a word in the clips: name another reader, '{TRAINED}' to train "
+      'one, or nothing for none'
+    )
   seen = Framing.from_json(trained.facts['framing'])
   if seen[:3] != shown[:3]:
     raise ConfigError(
