@@ -90,6 +90,8 @@ def get_config(variant: str = 'drawn') -> ConfigDict:
   config.augment.shift = 0.06 if real else 0.0
   config.augment.stroke = 0.4 if real else 0.0
   config.augment.contrast = 0.3 if real else 0.0
+  # Every second picture is rescaled until its ink fills this to all of the height.
+  config.augment.frame = 0.45 if together else 0.0
 
   config.loss = ConfigDict()
   config.loss.noise = 0.1  # largest standard deviation of noise on pictures, white 1 and black -1

@@ -10,6 +10,14 @@ from jax.scipy import ndimage
 
 from jaxgen.task import name_key
 
+_FAINT, _DUST = (
+  0.1,
+  0.005,
+)  # darkness that is no ink, and the fraction of ink that may be outside on each side
+_SCALES = (
+  0.75,
+  2.0,
+)  # of a picture in a new frame: narrower ones would have too few frames for their text
 _EXACT = 1e-3  # pixels by which rounding may exceed a whole one
 
 
@@ -22,6 +30,8 @@ class Augmentation(NamedTuple):
     shift: up or down, as a fraction of the height.
     stroke: interpolation weight towards strokes one pixel thicker on every side, or thinner.
     contrast: log factor of the ink's distance from white.
+    frame: least fraction of the height that the ink of every second picture is rescaled to fill, as if it had
+      been cut out with other margins.
   """
 
   shear: float = 0.0
@@ -29,6 +39,7 @@ class Augmentation(NamedTuple):
   shift: float = 0.0
   stroke: float = 0.0
   contrast: float = 0.0
+  frame: float = 0.0
 
 
 def augmented(
@@ -50,10 +61,11 @@ def augmented(
   def drawn(name: str, most: float) -> jax.Array:
     return jax.random.uniform(name_key(key, name), (), image.dtype, -most, most)
 
-  if options.shear or options.scale or options.shift:
+  framed = _framed(key, image, width, options.frame) if options.frame else None
+  if options.shear or options.scale or options.shift or framed:
     shear, shift = drawn('shear', options.shear), drawn('shift', options.shift)
     scales = jnp.exp(jnp.stack([drawn(name, options.scale) for name in ('width', 'height')]))
-    image, width = _moved(image, width, shear, scales, shift)
+    image, width = _moved(image, width, shear, scales, shift, framed)
   if options.stroke:
     image = _thicker(image, drawn('stroke', options.stroke))
     image = jnp.where(jnp.arange(image.shape[1])[None, :, None] < width, image, 1)
@@ -62,15 +74,47 @@ def augmented(
   return image, width
 
 
+class _Frame(NamedTuple):
+  """Another frame of a picture: `scale`, and the row `source` of the picture that comes to row `target`."""
+
+  scale: jax.Array
+  source: jax.Array
+  target: jax.Array
+
+
+def _framed(key: jax.Array, image: jax.Array, width: jax.Array, least: float) -> _Frame:
+  """A frame of whose height the ink fills a random part, at a random place; or the picture's own."""
+  height, canvas, _ = image.shape
+  inside = jnp.arange(canvas)[None] < width
+  darkness = jnp.where(inside & (image[..., 0] < 1 - 2 * _FAINT), 1 - image[..., 0], 0).sum(1)
+  total = darkness.cumsum()
+  first = (total < _DUST * total[-1]).sum()
+  last = jnp.maximum((total < (1 - _DUST) * total[-1]).sum(), first)
+  ink = (last + 1 - first).astype(image.dtype)
+  part = jax.random.uniform(name_key(key, 'frame'), (), image.dtype, least, 1)
+  most = jnp.minimum(_SCALES[1], canvas / width)
+  scale = jnp.clip(part * height / ink, _SCALES[0], jnp.maximum(most, _SCALES[0]))
+  room = jax.random.uniform(name_key(key, 'place'), (), image.dtype) * (height - scale * ink)
+  own = (total[-1] <= 0) | jax.random.bernoulli(name_key(key, 'own frame'))
+  none = _Frame(jnp.ones_like(scale), jnp.zeros_like(scale), jnp.zeros_like(scale))
+  other = _Frame(scale, first.astype(image.dtype), room)
+  return jax.tree.map(lambda a, b: jnp.where(own, a, b), none, other)
+
+
 def _moved(
-  image: jax.Array, width: jax.Array, shear: jax.Array, scales: jax.Array, shift: jax.Array
+  image: jax.Array,
+  width: jax.Array,
+  shear: jax.Array,
+  scales: jax.Array,
+  shift: jax.Array,
+  framed: _Frame | None,
 ) -> tuple[jax.Array, jax.Array]:
-  """Shears, scales and shifts by bilinear sampling; pixels from outside repeat the edge.
+  """Shears, scales and shifts by bilinear sampling; pixels from outside repeat the edge, in a new frame white.
 
   The canvas keeps its size: a picture is not widened beyond it, and a shear cuts off corners.
   """
   height, canvas, _ = image.shape
-  own = width.astype(image.dtype)
+  own = width.astype(image.dtype) * (framed.scale if framed else 1)
   across = jnp.minimum(scales[0], canvas / own)
   lean = jnp.abs(shear) * height / 2
   margin = jnp.minimum(lean, (canvas - own * across) / 2)
@@ -81,9 +125,15 @@ def _moved(
   # Pixel centres lie at half-integers: a picture that is only scaled keeps both its ends.
   source_columns = (columns + 0.5 - margin - shear * (rows - middle)) / across - 0.5
   source_columns = jnp.clip(source_columns, 0, own - 1)
+  if framed:
+    source_rows = framed.source + (source_rows + 0.5 - framed.target) / framed.scale - 0.5
+    source_columns = jnp.clip((source_columns + 0.5) / framed.scale - 0.5, 0, width - 1)
   found = ndimage.map_coordinates(
     image[..., 0], [source_rows, source_columns], order=1, mode='nearest'
   )
+  if framed:
+    outside = (framed.scale != 1) & ((source_rows < -0.5) | (source_rows > height - 0.5))
+    found = jnp.where(outside, 1, found)
   found = jnp.where(jnp.arange(canvas)[None] < wider, found, 1)[..., None]
   return found.astype(image.dtype), wider
 

@@ -44,6 +44,7 @@ KEYS = {
   'augment.shift': within(0, 1),
   'augment.stroke': within(0, 1),
   'augment.contrast': within(0, 1),
+  'augment.frame': within(0, 1).added(0.0),
   'loss.noise': at_least(0),
   'optim.algorithm': choice('adam', 'rmsprop'),
   'optim.learning_rate': above(0),

@@ -53,6 +53,9 @@ KEYS = {
       ('end', 'ends'),
     )
   },
+  'data.columns.speaker': text(
+    "a table's column of who is seen, all of whose clips are held out together, or empty"
+  ).added(''),
   'data.framing': each(whole(0), 'pixels', length=4),
   'data.crop': whole(8),
   'data.words': place('comma-separated words, or a file with a word per line, or empty'),

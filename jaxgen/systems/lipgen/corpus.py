@@ -186,7 +186,8 @@ def _load(config: ConfigDict, dictionary: Dictionary, training: bool) -> dict[st
     dict(data.columns),
     logging.warning,
   )
-  return table.parts_of_table(path, rows, data.held_out)
+  speakers = table.speakers_of(path, rows.names, data.columns.clip, data.columns.speaker)
+  return table.parts_of_table(path, rows, data.held_out, speakers=speakers)
 
 
 def _spoken(config: ConfigDict, dictionary: Dictionary) -> dict[str, ClipSet]:

@@ -34,7 +34,9 @@ def lips(name: str) -> ConfigDict:
   # procedural, grid_s1_mouths, lrw, or the file of a table of clips
   data.name = 'grid_s1_mouths' if grid else name
   data.dir = ''  # the folder with the set's files; empty: $JAXGEN_DATA/<name>
-  data.columns = ConfigDict({'clip': 'clip', 'word': 'word', 'start': 'start', 'end': 'end'})
+  # Titles of a table; that of speakers, whose clips are held out together, may be missing from it.
+  titles = 'clip', 'word', 'start', 'end', 'speaker'
+  data.columns = ConfigDict({title: title for title in titles})
   # Top, left, side: the square of a 96 x 96 mouth crop that is read; and its side in pixels after resizing.
   data.framing = (0, 0, 96, 96) if paper else (29, 26, 48, 48)
   data.crop = 88 if paper else 44  # pixels; random crops in training, centre crops otherwise

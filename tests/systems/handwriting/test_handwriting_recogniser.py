@@ -156,7 +156,7 @@ def test_augmentation_is_a_function_of_its_key():
   assert int(wide) <= 96 and np.asarray(full).min() < 0
 
 
-@pytest.mark.parametrize('name', Augmentation._fields)
+@pytest.mark.parametrize('name', [x for x in Augmentation._fields if x != 'frame'])
 def test_each_change_can_be_made_alone_and_none_changes_nothing(name):
   x, width = picture(60, 96), jnp.int32(60)
   same, wide = augmented(KEY, x, width, Augmentation())
@@ -166,6 +166,31 @@ def test_each_change_can_be_made_alone_and_none_changes_nothing(name):
     changed, _ = augmented(KEY, x, width, Augmentation(**{name: 0.5}))
   np.testing.assert_allclose(slight, x, atol=1e-3)
   assert np.abs(np.asarray(changed - x)).max() > 0.1
+
+
+def test_the_ink_of_every_second_picture_fills_another_part_of_the_height():
+  x = np.ones((32, 240, 1), np.float32)
+  x[12:22, 8:72:6] = -1
+  change = jax.vmap(
+    lambda key: augmented(key, jnp.asarray(x), jnp.int32(80), Augmentation(frame=0.5))
+  )
+  images, widths = map(np.asarray, change(jax.random.split(KEY, 200)))
+  own = np.array([np.array_equal(image, x) for image in images])
+  assert 70 < own.sum() < 130 and (widths[own] == 80).all()
+  rows = (images[~own, :, :, 0] < 0).any(-1)
+  heights = rows.sum(1)
+  assert heights.min() >= 15 and 18 < heights.mean() < 22  # at most twice the height that it had
+  first = rows.argmax(1)
+  assert (first + heights <= 32).all() and np.ptp(first) > 8
+  np.testing.assert_allclose(widths[~own] / 80, heights / 10, atol=0.15)
+  for image, width in zip(images[~own], widths[~own], strict=True):
+    assert (image[:, width:] == 1).all() and image[:, : width // 8].max() == 1
+  narrow = jax.vmap(
+    lambda key: augmented(key, jnp.asarray(x[:, :90]), jnp.int32(80), Augmentation(frame=0.9))
+  )
+  assert np.asarray(narrow(jax.random.split(KEY, 20))[1]).max() <= 90
+  empty, width = augmented(KEY, jnp.ones((32, 90, 1)), jnp.int32(80), Augmentation(frame=0.5))
+  assert (np.asarray(empty) == 1).all() and int(width) == 80
 
 
 def test_a_line_ends_where_its_white_margin_begins():

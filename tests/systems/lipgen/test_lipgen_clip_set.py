@@ -233,6 +233,29 @@ def spoken(**clips):
   )
 
 
+def test_all_clips_of_a_speaker_are_in_one_part(tmp_path):
+  names = [f'c{i}' for i in range(20)]
+  clips = spoken(**{name: ['yes', 'no'] for name in names})
+  who = [f's{i % 5}' for i in range(20)]
+  path = tmp_path / 'my.csv'
+  lines = [f'{name},yes,0,1,{speaker}' for name, speaker in zip(names, who, strict=True)]
+  path.write_text('\n'.join(['clip,word,start,end,face', *lines, lines[0]]))
+  assert table.speakers_of(path, names, 'clip', 'face') == who
+  found = table.parts_of_table(path, clips, 0.4, speakers=who)
+  held = {who[names.index(name)] for name in found['validation'].names}
+  assert len(held) == 2 and len(found['validation'].names) == 8
+  # One speaker alone: by clip, as without a column, which is 'speaker' unless another is named.
+  alone = table.parts_of_table(path, clips, 0.4, speakers=['s0'] * 20)
+  assert alone['validation'].names == table.parts_of_table(path, clips, 0.4)['validation'].names
+  assert table.speakers_of(path, names, 'clip', 'speaker') == []
+  assert table.speakers_of(path, names, 'clip', '') == []
+  with pytest.raises(DataError, match=r"no column 'who'; found: .*config\.data\.columns\.speaker"):
+    table.speakers_of(path, names, 'clip', 'who')
+  path.write_text('\n'.join(['clip,word,start,end,face', *lines, 'c0,no,0,1,s3']))
+  with pytest.raises(DataError, match="line 22: expected one face for all rows of 'c0'"):
+    table.speakers_of(path, names, 'clip', 'face')
+
+
 def test_every_word_is_trained_on_and_one_clip_is_judged_in_any_case():
   said = []
 

@@ -145,7 +145,6 @@ def test_the_reader_that_ships_knows_the_words_of_the_main_job():
     readers.check_readers(tiny(eval__reader='shipped', data__words='about,hello'))
 
 
-
 def test_a_reader_is_found_and_wrong_ones_are_told(small, tmp_path, monkeypatch, caplog):
   config, data, _, _ = small
   # A square of 16 pixels that shows what rendered frames do.

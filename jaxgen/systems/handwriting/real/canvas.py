@@ -21,7 +21,7 @@ _FAINTEST_COLOUR, _DARKEST = 64, 96
 _PROFILE = 64  # maximum height at which the contrast of a picture is measured
 # Passes of dividing by the background, of which each leaves a few per cent of the unevenness, and the level
 # from which paper counts as white.
-_PASSES, _WHITE = 3, 252
+_PASSES, _WHITE = 3, 254.5
 # Ink that fills less than _SLIGHT of the height is cropped to rows that it fills to _FILLED, unless it is
 # narrower than _NARROW of its own height or covers more than _SOLID of its rectangle, as single marks do.
 _SLIGHT, _FILLED, _NARROW, _SOLID = 0.4, 0.5, 2.0, 0.5

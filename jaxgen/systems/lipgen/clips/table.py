@@ -27,6 +27,7 @@ from jaxgen.words import counted, named
 COLUMNS = {'clip': 'clip', 'word': 'word', 'start': 'start', 'end': 'end'}
 # File extensions that a clip's name may omit, tried in this order.
 ENDINGS = ('', '.mp4', '.mkv', '.avi', '.mov', '.webm', '.mpg')
+SPEAKER = 'speaker'  # default title of the column of speakers, which a table may lack
 _IN_FRAMES = '_frame'  # suffix of columns with times in frames
 _TOLERANCE = 1.0  # frames by which a word may end after its clip
 _FEW = 5  # words named in a message
@@ -161,19 +162,56 @@ def load_table(
   return make_clip_set(table, rows, folder_of_clips(table, directory), framing, words, say)
 
 
+def speakers_of(path: Path, names: Sequence[str], clip: str, title: str) -> list[str]:
+  """Who is seen in each clip.
+
+  Args:
+    path: of the table.
+    names: N clips of it.
+    clip: title of the column of clips.
+    title: of the column of speakers; '' if there is none.
+
+  Returns:
+    N names; [] without such a column.
+
+  Raises:
+    DataError: a title other than SPEAKER is not in the table, or a clip has several speakers or none.
+  """
+  table = open_table(path)
+  if title not in table.titles:
+    if title not in ('', SPEAKER):
+      raise DataError(
+        f'{path} has no column {title!r}; found: {", ".join(map(repr, table.titles))}: set '
+        'config.data.columns.speaker'
+      )
+    return []
+  places = [table.titles.index(x) for x in (clip, title)]
+  found: dict[str, str] = {}
+  for line, cells in table.rows:
+    name, speaker = (cells[i].strip() if i < len(cells) else '' for i in places)
+    if not speaker or found.setdefault(name, speaker) != speaker:
+      raise DataError(f'{path}, line {line}: expected one {title} for all rows of {name!r}')
+  return [found[name] for name in names]
+
+
 def parts_of_table(
-  path: str | Path, clips: ClipSet, share: float, say: Say = logging.warning
+  path: str | Path,
+  clips: ClipSet,
+  share: float,
+  say: Say = logging.warning,
+  speakers: Sequence[str] = (),
 ) -> dict[str, ClipSet]:
   """Splits the clips of a table into {'train', 'validation'}.
 
-  Clips are held out by name (see `clip_set.held_out`), except those that are the only ones with one of their
-  words, which stay in training; one is held out in any case.
+  Clips are held out by name (see `clip_set.held_out`), or by the names of several speakers; except those that
+  are the only ones with one of their words, which stay in training; one is held out in any case.
 
   Args:
     path: of the table, for messages.
     clips: of the table.
-    share: share of clips held out.
+    share: share of clips, or speakers, held out.
     say: called with messages about words that are in only one part.
+    speakers: of each clip, see `speakers_of`; () if they are not known.
 
   Raises:
     DataError: there are fewer than two clips.
@@ -184,6 +222,9 @@ def parts_of_table(
       'out'
     )
   first = held_out(clips.names, share)
+  if len(everyone := sorted(set(speakers))) > 1:
+    those = {name for name, out in zip(everyone, held_out(everyone, share), strict=True) if out}
+    first = np.array([speaker in those for speaker in speakers])
   out = spoken_in_training(clips, first)
   never, before = (set(range(len(clips.words))) - {*clips.labels[~x].flat} for x in (out, first))
   if never:
