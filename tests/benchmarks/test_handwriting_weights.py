@@ -15,7 +15,7 @@ from jaxgen.systems.handwriting.writing.weights import SHIPPED
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / 'benchmarks' / 'results' / 'handwriting_weights_cpu.json'
 ROWS = json.loads(RESULTS.read_text())['rows']
-MEASURED = {'reader': ('together', 'sets'), 'writer': ('evaluation', 'symbols')}
+MEASURED = {'reader': ('together', 'symbols', 'sets'), 'writer': ('evaluation', 'symbols')}
 FILES = {'reader': READER, 'writer': SHIPPED}
 MEGABYTE = 10**6
 
@@ -60,11 +60,15 @@ def test_the_readme_has_the_errors_of_the_reader():
 def test_the_reader_knows_how_sure_it_is():
   reader = ROWS['reader']
   found = tuple(reader['together'][key] for key in FITTED)
-  assert measured_calibration(READER, reader['steps']) == found and found[0] > 0
+  shift = reader['symbols']['shift']
+  assert measured_calibration(READER, reader['steps']) == (*found, shift) and found[0] > 0
+  assert reader['symbols']['away'] < 0.25 < reader['symbols']['away_without']
 
 
-def test_what_comes_with_jaxgen_writes_a_word_that_it_reads(tmp_path, capfd):
-  file = str(tmp_path / 'word.png')
-  assert cli.main(['write', 'maison', '--output', file]) == 0
-  assert cli.main(['read', file]) == 0
-  assert capfd.readouterr().out.splitlines()[-1].split('\t')[:2] == [file, 'maison']
+def test_what_comes_with_jaxgen_reads_most_words_that_it_writes(tmp_path, capfd):
+  words = 'bonjour', 'dimanche', 'jardin', 'lettre', 'maison', 'montagne'
+  assert cli.main(['write', *words, '--output', str(tmp_path / 'words')]) == 0
+  capfd.readouterr()
+  assert cli.main(['read', str(tmp_path / 'words')]) == 0
+  read = [line.split('\t')[1] for line in capfd.readouterr().out.splitlines()]
+  assert len(read) == 6 and len(set(read) & set(words)) >= 5

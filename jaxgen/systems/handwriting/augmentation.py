@@ -10,14 +10,10 @@ from jax.scipy import ndimage
 
 from jaxgen.task import name_key
 
-_FAINT, _DUST = (
-  0.1,
-  0.005,
-)  # darkness that is no ink, and the fraction of ink that may be outside on each side
-_SCALES = (
-  0.75,
-  2.0,
-)  # of a picture in a new frame: narrower ones would have too few frames for their text
+_FAINT = 0.1  # darkness that is no ink
+_DUST = 0.005  # fraction of the ink that may lie outside of its rows on each side
+# Scales of a picture in a new frame: a narrower one would have too few frames for its text.
+_SCALES = 0.75, 2.0
 _EXACT = 1e-3  # pixels by which rounding may exceed a whole one
 
 

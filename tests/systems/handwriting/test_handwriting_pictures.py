@@ -88,6 +88,16 @@ def test_lines_far_apart_are_counted(gap):
     assert num_lines(page) == count
 
 
+def test_short_words_far_apart_are_lines_and_a_colon_is_none():
+  word = np.full((40, 80), 255, np.uint8)
+  word[12:28, 10:70:9] = 40
+  space = np.full((80, 80), 255, np.uint8)
+  assert num_lines(np.concatenate([word, space, word, space, word])) == 3
+  colon = np.full((80, 40), 255, np.uint8)
+  colon[15:21, 17:23], colon[60:66, 17:23] = 0, 0
+  assert num_lines(colon) == 1
+
+
 def test_a_page_is_refused(tmp_path):
   page = np.concatenate([strokes(i, 32, 90) for i in range(4)])
   with pytest.raises(DataError, match=r'seems to show 4 lines of text.*cut it into lines'):

@@ -38,6 +38,8 @@ def test_a_word_of_a_line_that_is_too_long_is_written_in_pieces():
   (line,) = texts.as_lines(["a aab-b'b bbbbbaaaa"], ability, 'f')
   assert line.given == "a aab-b'b bbbbbaaaa" and not line.error
   assert line.words == ('a', 'aab-', "b'b", 'bbb', 'bba', 'aaa') and line.joined == {2, 4, 5}
+  (unknown,) = texts.as_lines(['bbbbbx b'], ability, 'f')
+  assert unknown.error == "f line 1: 'bbbbbx': these weights cannot write x"
   (whole,) = texts.as_lines(['\u0645' * 5], ability, 'f')
   assert 'has 5 letters' in whole.error
   (alone,) = texts.as_words(['ababa'], ability)

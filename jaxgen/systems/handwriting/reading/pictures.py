@@ -168,14 +168,19 @@ def num_lines(image: np.ndarray, invert: bool | None = None) -> int:
 
 
 def _are_symbols(inked: np.ndarray, lines: int) -> bool:
-  """Whether ink [H, W] that looks like `lines` lines is a few symbols with parts above each other."""
+  """Whether ink [H, W] that looks like `lines` lines is a few symbols with parts above each other.
+
+  Rows without ink do not count, except with as few parts as in a colon: with wide gaps between them, lines
+  would look as narrow as symbols.
+  """
   ((rows, columns),) = ndimage.find_objects(inked.astype(np.uint8))
-  height, width = rows.stop - rows.start, (columns.stop - columns.start) * lines
+  labels, parts = ndimage.label(inked, np.ones((3, 3)))
+  height = int(inked.any(1).sum()) if parts > lines else rows.stop - rows.start
+  width = (columns.stop - columns.start) * lines
   if width < _SYMBOL * height:
     return True
   if width > _SYMBOLS * height:
     return False
-  labels, _ = ndimage.label(inked, np.ones((3, 3)))
   amounts = np.bincount(labels.ravel())[1:]
   spans = [part.stop - part.start for part, _ in ndimage.find_objects(labels)]
   return bool(amounts[np.array(spans) >= _SPAN * height].sum() > _SHARE * amounts.sum())

@@ -22,9 +22,9 @@ _PROFILE = 64  # maximum height at which the contrast of a picture is measured
 # Passes of dividing by the background, of which each leaves a few per cent of the unevenness, and the level
 # from which paper counts as white.
 _PASSES, _WHITE = 3, 254.5
-# Ink that fills less than _SLIGHT of the height is cropped to rows that it fills to _FILLED, unless it is
+# Ink that fills less than _FILLED of the height is cropped to rows that it fills to this part, unless it is
 # narrower than _NARROW of its own height or covers more than _SOLID of its rectangle, as single marks do.
-_SLIGHT, _FILLED, _NARROW, _SOLID = 0.4, 0.5, 2.0, 0.5
+_FILLED, _NARROW, _SOLID = 0.6, 2.0, 0.5
 _SAMPLED = 64  # minimum number of rows from which a background is taken
 _CROPPED = 512  # maximum height at which the rows of ink are searched
 _LOST = 0.005  # fraction of the ink that may lie outside on each side: dust
@@ -141,10 +141,10 @@ def is_inverted(image: np.ndarray) -> bool:
 
 
 def without_margins(image: np.ndarray) -> np.ndarray:
-  """Leaves out rows of empty paper above and below a word or line that fills less than .4 of the height.
+  """Leaves out rows of empty paper above and below a word or line, until it fills .6 of the height.
 
-  It then fills half of it, or less where a line would become wider than the widest of `line_widths`. A single
-  mark stays as it is, since its height and place tell which one it is.
+  It fills less where a line would become wider than the widest of `line_widths`. A single mark stays as it is,
+  since its height and place tell which one it is.
 
   Args:
     image: uint8 [H, W], dark ink on light paper.
@@ -158,7 +158,7 @@ def without_margins(image: np.ndarray) -> np.ndarray:
   darkness[darkness < max(FAINTEST, darkness.max() / 4)] = 0
   rows, columns = (_extent(darkness.sum(axis)) for axis in (1, 0))
   inked = darkness[rows, columns]
-  if not inked.size or len(inked) >= _SLIGHT * len(small):
+  if not inked.size or len(inked) >= _FILLED * len(small):
     return image
   if inked.shape[1] < _NARROW * len(inked) or (inked > 0).mean() > _SOLID:
     return image

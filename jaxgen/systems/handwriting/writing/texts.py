@@ -123,9 +123,10 @@ def as_lines(given: Iterable[str], ability: Ability, where: str) -> list[Text]:
     parts = [ability.part(word) for word in line.split()]
     words = [kept for kept, _ in parts if kept]
     pieces = [(piece, i > 0) for word in words for i, piece in enumerate(ability.pieces(word))]
-    faults = [
-      fault for piece in dict.fromkeys(x for x, _ in pieces) if (fault := ability.fault(piece))
+    unwritten = [
+      word for word in dict.fromkeys(words) if any(map(ability.fault, ability.pieces(word)))
     ]
+    faults = list(map(ability.fault, unwritten))
     found.append(
       Text(
         ' '.join(words),
