@@ -106,8 +106,8 @@ WRITER_TERMS = (
 )
 READER_LIMITS = (
   'It reads French and German words and single lines, dark on light or light on dark. Margins around words of '
-  'DHSD and lines of the testaments do not matter much; around words of Lectaurep, whose ink fills the height, '
-  'they do (docs/handwriting.md has figures). Of real handwriting it saw '
+  'DHSD matter little; lines of the testaments are read worse with margins, and words of Lectaurep, whose ink '
+  'fills the height, much worse (docs/handwriting.md has figures). Of real handwriting it saw '
   'place names of today, and registers and wills of 1830 to 1939; modern French cursive it knows only from '
   'drawn words. It does not know À, Ë, Ï, Ô, Ù, Û, Ÿ and Œ. It transcribes letters as they are written, and '
   'does not read whole pages.'
