@@ -77,14 +77,11 @@ def make_data(config: ConfigDict) -> Data:
 
 
 def make_evaluation_data(config: ConfigDict, facts: dict[str, Any]) -> Data:
-  """`make_data` without faces to train on, and with the facts about words and framing alone.
+  """`make_data` without faces to train on, with the facts about words and framing alone; raises as that does.
 
   Args:
     config: the run's config.
     facts: the net's facts; unused.
-
-  Raises:
-    As `make_data`.
   """
   del facts
   check_readers(config)
