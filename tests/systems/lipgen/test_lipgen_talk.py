@@ -452,7 +452,7 @@ def test_words_of_ones_own_are_said_by_phonemes_or_a_dictionary(tmp_path):
   by_dictionary = saying.say(text, dictionary=own)
   np.testing.assert_array_equal(by_dictionary, saying.say('bin [jh ae1 k s jh eh0 n], now'))
   np.testing.assert_array_equal(saying.say('blue', dictionary=own), saying.say('red'))
-  with pytest.raises(DataError, match=r"'jaxgen' is not in CMUdict: .*--dictionary"):
+  with pytest.raises(DataError, match=r"'jaxgen' is not in the .* \(CMUdict\): .*--dictionary"):
     saying.say(text)
   for wrong, told in ('[QQ]', "'QQ' cannot be spoken"), ('bin []', 'no phonemes to speak'):
     with pytest.raises(DataError, match=told):

@@ -52,8 +52,8 @@ def _phrases(text: str, dictionary: Dictionary) -> Iterator[list[Sequence[str]]]
     elif word := token['word']:
       if folded(word) not in dictionary:
         raise DataError(
-          f'{word!r} is not in {dictionary.name}: spell it with words that are, give its phonemes as '
-          '[HH AH0 L OW1] or in a file with --dictionary, or record it'
+          f'{word!r} is not in the pronouncing dictionary ({dictionary.name}): spell it with words that '
+          'are, give its phonemes as [HH AH0 L OW1] or in a file with --dictionary, or record it'
         )
       phrases[-1].append(dictionary.stressed(word))
     else:
