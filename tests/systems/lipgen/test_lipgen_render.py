@@ -274,7 +274,8 @@ def test_a_trained_net_needs_what_it_began_with_no_more(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize('variant', ['procedural', 'mixed'])
 def test_what_it_is_judged_by_is_the_same_without_training_faces(variant, monkeypatch):
-  config = tiny(variant, data__num_frames=29 if variant == 'mixed' else 6)
+  grid = {'data__num_frames': 29, 'data__grid__num_clips': 4, 'data__grid__num_validation': 3}
+  config = tiny(variant, **(grid if variant == 'mixed' else {}))
   whole = render_data.make_data(config)
 
   def held_out(config, split, kind):
