@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import comvae_weights
-import handwriting_weights
+import handwriting_card
 import lipgen_drawn_weights
 import lipgen_motion_weights
 import lipgen_render_weights
@@ -42,11 +42,11 @@ CARDS: dict[str, tuple[str, str, Callable[[Any], str]]] = {
   ),
   'MMGAN.md': ('mmgan_weights_cpu.json', 'mnist', mmgan_weights.card),
   'SRSENET.md': ('srsenet_weights_cpu.json', '', weights_card.card),
-  'HANDWRITING.md': ('handwriting_weights_cpu.json', 'writer', handwriting_weights.writer_card),
+  'HANDWRITING.md': ('handwriting_weights_cpu.json', 'writer', handwriting_card.writer_card),
   'HANDWRITING_READER.md': (
     'handwriting_weights_cpu.json',
     'reader',
-    handwriting_weights.reader_card,
+    handwriting_card.reader_card,
   ),
   'LIPGEN.md': ('lipgen_weights_cpu.json', 'reader', lipgen_weights.card),
   'LIPGEN_DRAWN.md': ('lipgen_drawn_weights_cpu.json', 'reader', lipgen_drawn_weights.card),

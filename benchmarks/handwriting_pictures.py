@@ -26,7 +26,7 @@ from jaxgen.systems.handwriting.reading.error_rates import error_rates
 from jaxgen.systems.handwriting.reading.pictures import num_lines, picture_of
 from jaxgen.systems.handwriting.reading.service import Service
 from jaxgen.systems.handwriting.reading.understanding import Decoding
-from jaxgen.systems.handwriting.real.canvas import flattened
+from jaxgen.systems.handwriting.real.canvas import extent, flattened, ink_of
 
 PAGES, MOST = 100, 1000
 STACKS = ((2, 0.0), (2, 0.5), (2, 1.0), (2, 2.0), (3, 0.5), (3, 1.0), (3, 2.0), (5, 1.0), (5, 2.0))
@@ -112,13 +112,8 @@ def framed(image: np.ndarray, above: float, below: float, beside: float) -> np.n
 
 def cut(image: np.ndarray) -> np.ndarray:
   """A picture cropped to all of its ink but a hundredth."""
-  darkness = 255.0 - flattened(image)
-  darkness[darkness < 60] = 0
-  for axis in (1, 0):
-    ink = darkness.sum(axis).cumsum()
-    first, last = np.searchsorted(ink, ink[-1] * np.array([0.005, 0.995]))
-    darkness, image = (x.take(np.arange(first, last + 1), 1 - axis) for x in (darkness, image))
-  return image
+  ink = ink_of(flattened(image))
+  return image[extent(ink.sum(1)), extent(ink.sum(0))]
 
 
 def lit(image: np.ndarray, least: float, axis: int) -> np.ndarray:

@@ -146,7 +146,7 @@ def read_set(weights: Path, name: str) -> dict[str, Any]:
     **scored(words.texts, [answer.text for answer in answers], began),
     'ece': reliability(sure, correct).error,
     'ece_by_chance': errors_by_chance(sure),
-    **dict(zip(FITTED, model.calibration, strict=False)),
+    **dict(zip(FITTED, model.calibration[: len(FITTED)], strict=True)),
     'step': int(trained.step),
   }
 
@@ -154,35 +154,41 @@ def read_set(weights: Path, name: str) -> dict[str, Any]:
 def places_of_symbols(model: Model) -> dict[str, float]:
   """How far the symbols of drawn words are from where a reader finds them.
 
-  Half of the words give the shift in columns that corrects the median, the other half what is left.
+  Half of the words give the shift, the median distance of centres; the other half what is left with it.
 
   Returns:
-    The shift; the median distance of centres, as a fraction of a symbol's width, without and with it; and the
-    number of words that were read correctly, of which alone it is measured.
+    The shift in columns at the reader's height; the median distance as a fraction of a symbol's width, without
+    and with it; and the number of words that were read correctly, of which alone it is measured.
   """
-  model = model._replace(calibration=NONE)
+  height, ink = model.size[0], model.preprocessing()
   hands = CLEAN._replace(slant=(0.0, 0.0))  # a slanted symbol has no columns of its own
-  writing = Writing(french_words(), shipped_faces(), Canvas(model.size[0], 512), hands=hands)
+  writing = Writing(french_words(), shipped_faces(), Canvas(height, 512), hands=hands)
   drawn = [draw_example(writing, 0, i) for i in range(DRAWN)]
-  ink = model.preprocessing()
-  answers = Service(model, Decoding())(
-    [
-      picture_of(x.image.reshape(model.size[0], -1), 'a drawn word', ink, model.widest)
-      for x in drawn
-    ]
-  )
-  gaps = [
-    [
-      ((a + b) / 2 - (span.start + span.end) / 2, b - a)
+  pictures = [
+    picture_of(x.image.reshape(height, -1), 'a drawn word', ink, model.widest) for x in drawn
+  ]
+
+  def gaps(shift: float, part: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """Distances of centres in columns of the pictures as read, widths of symbols there, and number of words."""
+    moved = model._replace(calibration=NONE._replace(shift=shift))
+    answers = Service(moved, Decoding())(pictures[part::2])
+    read = zip(drawn[part::2], pictures[part::2], answers, strict=True)
+    right = [(x, picture.scale, answer) for x, picture, answer in read if answer.text == x.text]
+    found = [
+      ((a + b - span.start - span.end) / 2 / scale, (b - a) / scale)
+      for x, scale, answer in right
       for (a, b), span in zip(x.spans, answer.characters, strict=True)
     ]
-    for x, answer in zip(drawn, answers, strict=True)
-    if answer.text == x.text
-  ]
-  fitted, measured = (np.concatenate(gaps[i::2]) for i in (0, 1))
-  shift = float(np.median(fitted[:, 0]))
-  away = [float(np.median(np.abs(measured[:, 0] - x) / measured[:, 1])) for x in (0.0, shift)]
-  return {'shift': shift, 'away_without': away[0], 'away': away[1], 'words': len(gaps)}
+    return *np.array(found).T, len(right)
+
+  shift = float(np.median(gaps(0.0, 0)[0]))
+  (off, width, words), (left, _, _) = gaps(0.0, 1), gaps(shift, 1)
+  return {
+    'shift': shift,
+    'away_without': float(np.median(np.abs(off) / width)),
+    'away': float(np.median(np.abs(left) / width)),
+    'words': words,
+  }
 
 
 def check_tesseract() -> None:

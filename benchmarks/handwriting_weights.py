@@ -19,7 +19,6 @@ import json
 import shutil
 import sys
 import tempfile
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,16 +26,15 @@ from typing import Any
 import handwriting_readers as readers
 import machine
 import shipping
+from handwriting_card import TERMS, WEAK, WRITER_TERMS, reader_card, writer_card
+from rows import set_keys
 
 from jaxgen import config as configs
 from jaxgen.command import exits
 from jaxgen.errors import ConfigError
-from jaxgen.exchange import cards
-from jaxgen.exchange.cards import Licence, Result
 from jaxgen.exchange.weight_files import load_weights, save_weights
 from jaxgen.run import inference, loading, startup
-from jaxgen.systems.handwriting import apply, recogniser
-from jaxgen.systems.handwriting import config as writers
+from jaxgen.systems.handwriting import apply
 from jaxgen.systems.handwriting.apply import READER
 from jaxgen.systems.handwriting.recogniser import FITTED, SHIFT
 from jaxgen.systems.handwriting.recogniser_task import make_data
@@ -44,14 +42,6 @@ from jaxgen.systems.handwriting.writing.weights import SHIPPED
 from jaxgen.task import Trained
 
 SETS = {'dhsd': 'deu', 'lectaurep': 'fra', 'poilus': 'fra'}
-TERMS = (
-  'Trained on DHSD, the German Handwriting Street-name Dataset (N. Riaz, S. Saifullah, S. Agne, A. '
-  'Dengel, S. Ahmed, DFKI and RPTU, doi 10.5281/zenodo.18743313), on Lectaurep Repertoires (Archives '
-  'nationales, Inria, EPHE) and on CREMMA-AN-TestamentsDePoilus (both of HTR-United), all CC BY 4.0, '
-  'and on words that jaxgen drew. Words were cut to their ink, joined to lines and distorted. The names '
-  'of places and streets in DHSD are of OpenStreetMap, (c) OpenStreetMap contributors, under the Open '
-  'Database License 1.0.'
-)
 KEPT = {
   'reader': (
     'batch_size',
@@ -90,60 +80,6 @@ WRITTEN = (
   'style_spread',
   'num_generated',
 )
-WIDTH = 110
-AGAIN = (
-  '      --config.num_steps={} --config.optim.decay_from={} --config.augment.shear=0.2 \\\n'
-  '      --config.init_from=runs/{}.safetensors'
-)
-COMMAND = '    python launch.py --config=configs/{} --workdir=runs/{}'
-HEADER = (
-  "Float32; the file's header holds its config and facts, so `jaxgen.load(file)` gives all that is needed to "
-  'apply it.'
-)
-WRITER_TERMS = (
-  'Trained on words that jaxgen drew: of a French list (CC0), in faces under the SIL Open Font License '
-  '1.1 and, one, the Apache License 2.0.'
-)
-READER_LIMITS = (
-  'It reads French and German words and single lines, dark on light or light on dark. Margins around words of '
-  'DHSD matter little; lines of the testaments are read worse with margins, and words of Lectaurep, whose ink '
-  'fills the height, much worse (docs/handwriting.md has figures). Of real handwriting it saw '
-  'place names of today, and registers and wills of 1830 to 1939; modern French cursive it knows only from '
-  'drawn words. It does not know À, Ë, Ï, Ô, Ù, Û, Ÿ and Œ. It transcribes letters as they are written, and '
-  'does not read whole pages.'
-)
-READER_START = (
-  'The first run of this net had 10,000 drawn words, where the variant has 4,000, and was stopped after '
-  '7,433 of its 8,000 updates; the drawn words of the first two runs lacked the symbols that real words lack. '
-  'The first three kept the margins of pictures and had no `augment.frame`; the last one left out margins '
-  '(until the ink filled half of the height, and only where it filled less than .4).'
-)
-READER_SCORES = (
-  'Error rates are those of `jaxgen read --score` on test pictures; no writer of a test set was seen in '
-  'training. ECE is the expected calibration error of words. The last column is the ECE of words that are '
-  'right exactly as often as their confidence says: its mean, and what one of twenty sets of this size '
-  'exceeds. Tesseract got each picture with a margin of 16 white pixels, as a line for sets with spaces and as '
-  'a word otherwise.'
-)
-WRITER_LIMITS = (
-  'It copies the hands of ten drawn faces, which it learned by regression to drawings. In the game of the '
-  'last 800 updates the discriminator could not tell drawn words from generated ones (hinge loss 2.00 to '
-  '2.07). It writes letters, digits and punctuation of French, up to 12 characters per word, 32 pixels high. '
-  "It has seen no real handwriting and imitates nobody's. In its header, `eval.faces` leaves out an eleventh "
-  'face, which it has not learned, and `eval.truncation` halves the noise of training.'
-)
-PLACES = (
-  'The centre of a character is off by {away:.2f} of its width in {words} drawn words that are read correctly '
-  '(median), since the header has a shift of {shift:.1f} columns, at height 64, for the places of characters; '
-  'without it, by {away_without:.2f}.'
-)
-MOST_ECE = 0.05
-WEAK = 0.25  # least misread rate of a symbol that the card names
-SOURCES = {
-  'dhsd': 'DHSD',
-  'lectaurep': 'Lectaurep Repertoires',
-  'poilus': 'CREMMA-AN-TestamentsDePoilus',
-}
 WRITER_CARD = Path(__file__).parents[1] / 'jaxgen' / 'weights' / 'HANDWRITING.md'
 READER_CARD = WRITER_CARD.with_name('HANDWRITING_READER.md')
 
@@ -211,15 +147,14 @@ def calibrate_reader(row: dict[str, Any], changes: Sequence[str]) -> dict[str, A
     changes: KEY=VALUE of its config.
   """
   trained = load_weights(READER)
+  config = trained.config.copy_and_resolve_references()
+  set_keys(config, changes)
+  facts = make_data(config).facts  # of the pictures as they are prepared now
+  if facts['charset'] != trained.facts['charset']:
+    raise ConfigError('the sets have other symbols than the reader that ships: train another')
+  trained = trained._replace(config=config, facts=facts)
   with tempfile.TemporaryDirectory() as folder:
-    file = Path(shutil.copy(READER, folder))
-    if config := inference.with_given(file, None, dict(x.split('=', 1) for x in changes)):
-      trained = trained._replace(config=config)
-    facts = make_data(trained.config).facts  # of the pictures as they are prepared now
-    if facts['charset'] != trained.facts['charset']:
-      raise ConfigError('the sets have other symbols than the reader that ships: train another')
-    trained = trained._replace(facts=facts)
-    found = inference.evaluate(save_weights(file, trained))
+    found = inference.evaluate(save_weights(Path(folder) / READER.name, trained))
   about = {key: value for key, value in row.items() if key not in ('together', 'symbols', 'sets')}
   return written_reader(trained, about, found, row['sets'])
 
@@ -278,147 +213,6 @@ def written_writer(trained: Trained, row: dict[str, Any], found: dict[str, Any])
   return {**row, 'evaluation': {key: found[key] for key in WRITTEN}}
 
 
-def reader_card(row: dict[str, Any]) -> str:
-  """The reader's model card."""
-  results = [
-    Result(
-      'handwriting_reader',
-      name,
-      {key: round(found['jaxgen'][key], 4) for key in ('cer', 'wer')},
-      f'{SOURCES[name]}, writers not seen in training',
-    )
-    for name, found in row['sets'].items()
-  ]
-  front = cards.front_matter(
-    recogniser.ABOUT, Licence('cc-by-4.0'), results, SOURCES, (), ('fr', 'de')
-  )
-  return _card(front, '# The net behind `jaxgen read`', TERMS, _reader(row))
-
-
-def writer_card(row: dict[str, Any]) -> str:
-  """The writer's model card."""
-  cer = {'cer': round(row['evaluation']['generated_cer_unseen'], 4)}
-  about = 'generated words not seen in training, read by an independent recogniser'
-  results = [Result('handwriting', 'drawn-words', cer, about)]
-  front = cards.front_matter(writers.ABOUT, Licence('apache-2.0'), results, (), (), ('fr',))
-  return _card(front, '# The net behind `jaxgen write`', WRITER_TERMS, _writer(row))
-
-
-def _card(front: str, title: str, terms: str, section: str) -> str:
-  parts = [
-    f'{front}\n{title}',
-    textwrap.fill(HEADER, WIDTH),
-    '## Terms',
-    textwrap.fill(terms, WIDTH),
-    section,
-  ]
-  return '\n\n'.join(parts) + '\n'
-
-
-def _trained(row: dict[str, Any]) -> str:
-  return textwrap.fill(
-    f'{row["parameters"]:,} parameters; {row["steps"]:,} updates{_begun(row)}, '
-    f'{row["seconds"] / 60:.0f} minutes on '
-    f'{row["hardware"]}, shared with other work, {row["date"]}, seed {row["seed"]}.',
-    WIDTH,
-  )
-
-
-def _begun(row: dict[str, Any]) -> str:
-  return f' after {row["begins_with"]:,} of another run' if row['begins_with'] else ''
-
-
-def _reader(row: dict[str, Any]) -> str:
-  lines = [
-    f'| {name} | {who} | {found["num_examples"]} | {found["cer"]:.4f} | {found["wer"]:.4f} | '
-    f'{_number(found.get("ece"))} | {_chance(found)} |'
-    for name, of_set in row['sets'].items()
-    for who, found in of_set.items()
-  ]
-  return '\n'.join([
-    '## handwriting_reader.safetensors',
-    '',
-    _trained(row),
-    '',
-    COMMAND.format('handwriting_recogniser.py:french_german', 'first'),
-    '    jaxgen export runs/first',
-    COMMAND.format('handwriting_recogniser.py:french_german', 'second') + ' \\',
-    AGAIN.format(12_000, 0.4, 'first'),
-    '    jaxgen export runs/second',
-    COMMAND.format('handwriting_recogniser.py:french_german', 'third') + ' \\',
-    AGAIN.format(8_000, 0.4, 'second'),
-    '    jaxgen export runs/third',
-    COMMAND.format('handwriting_recogniser.py:french_german', 'reader') + ' \\',
-    AGAIN.format(row['steps'], row['config']['optim.decay_from'], 'third'),
-    '',
-    textwrap.fill(f'{READER_START} {READER_SCORES}{_missed(row["sets"])}', WIDTH),
-    '',
-    textwrap.fill(PLACES.format(**row['symbols']), WIDTH),
-    '',
-    '| set | reader | pictures | CER | WER | ECE | by chance |',
-    '|---|---|---|---|---|---|---|',
-    *lines,
-    '',
-    textwrap.fill(READER_LIMITS, WIDTH),
-  ])  # fmt: skip
-
-
-def _missed(sets: dict[str, Any]) -> str:
-  """A sentence on the sets whose calibration error is larger than what was aimed at."""
-  names = [name for name, found in sets.items() if found['jaxgen']['ece'] > MOST_ECE]
-  return (
-    f' An ECE of {MOST_ECE:g} at most was aimed at; {" and ".join(names)} has more.'
-    if names
-    else ''
-  )
-
-
-def _writer(row: dict[str, Any]) -> str:
-  found = row['evaluation']
-  spread = found['style_spread']['relative']
-  return '\n'.join([
-    '## handwriting.safetensors',
-    '',
-    _trained(row),
-    '',
-    COMMAND.format('handwriting.py:small', 'first') + ' \\',
-    '      --config.data.variety.marked=0 --config.data.variety.numbers=0.05',
-    '    jaxgen export runs/first',
-    COMMAND.format('handwriting.py:small', 'writer') + ' \\',
-    '      --config.init_from=runs/first.safetensors \\',
-    f'      --config.num_steps={row["steps"]} {_stages(row["config"])} \\',
-    f'      --config.eval.truncation={row["config"]["eval.truncation"]} \\',
-    f'      --config.eval.faces="{tuple(row["config"]["eval.faces"])}"',
-    '',
-    '| figure | |',
-    '|---|---|',
-    f'| CER of an independent recogniser on drawn words | {found["reader_cer"]:.4f} |',
-    f'| on generated words seen in training | {found["generated_cer"]:.4f} |',
-    f'| on generated words not seen in training | {found["generated_cer_unseen"]:.4f} |',
-    f'| FID-R (untrained) | {found["fid_r"]:.3f} ({found["fid_r_untrained"]:.1f}) |',
-    *(f'| spread of {name}, relative to drawn words | {_number(x, 2)} |' for name, x in spread.items()),
-    '',
-    *([textwrap.fill(_symbols(row['symbols']), WIDTH), ''] if 'symbols' in row else []),
-    textwrap.fill(WRITER_LIMITS, WIDTH),
-  ])  # fmt: skip
-
-
-def _stages(config: dict[str, Any]) -> str:
-  names = 'curriculum.read_steps', 'curriculum.paired_steps'
-  return ' '.join(f'--config.{name}={config[name]}' for name in names)
-
-
-def _symbols(found: dict[str, Any]) -> str:
-  """Which symbols are less legible than drawn ones."""
-  rates = found['misread']
-  return (
-    f'Each symbol was written in {found["texts"]} texts not seen in training. On average over symbols, the '
-    f'recogniser misreads {rates["generated"]:.3f} of the generated and {rates["drawn"]:.3f} of the drawn '
-    f'ones. Misread at a rate of {WEAK:.0%} or more, and at least twice that of drawn ones: '
-    f'{" ".join(found["weak"]) or "none"}.'
-  )
-
-
 def with_symbols(file: Path) -> dict[str, Any]:
   """Overall figures and weakest symbols from a result file of handwriting_symbols.py."""
   found = json.loads(file.read_text())
@@ -429,14 +223,6 @@ def with_symbols(file: Path) -> dict[str, Any]:
   worst = sorted(shares, key=lambda symbol: -shares[symbol][0])
   weak = [x for x in worst if shares[x][0] >= WEAK and shares[x][0] >= 2 * shares[x][1]]
   return {'texts': found['texts'], 'misread': found['misread'], 'weak': weak}
-
-
-def _chance(found: dict[str, Any]) -> str:
-  return ', '.join(f'{x:.3f}' for x in found.get('ece_by_chance', ())) or '-'
-
-
-def _number(x: float | None, places: int = 4) -> str:
-  return '-' if x is None else f'{x:.{places}f}'
 
 
 if __name__ == '__main__':

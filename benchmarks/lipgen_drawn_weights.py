@@ -16,6 +16,7 @@ from typing import Any
 
 import machine
 import shipping
+from lipgen_weights import WIDTH, body, figures
 
 from jaxgen.command import exits
 from jaxgen.exchange import cards
@@ -39,7 +40,6 @@ SAID = {
   'top5': 'the same, among the five most probable',
   'accuracy_no_boundary': 'without boundaries',
 }
-WIDTH = 110
 CARD = Path(__file__).parents[1] / 'jaxgen' / 'weights' / 'LIPGEN_DRAWN.md'
 
 
@@ -66,12 +66,6 @@ def card(row: dict[str, Any]) -> str:
   found = row['evaluation']
   score = {'accuracy': round(found['accuracy'], 4)}
   results = [Result('lipgen_drawn', 'drawn-speakers', score, 'speakers not seen in training')]
-  lines = [f'| {text} | {found[key]:.3f} |' for key, text in SAID.items() if found[key] is not None]
-  trained = (
-    f'{row["parameters"]:,} parameters and statistics; {row["steps"]:,} updates of '
-    f'{row["config"]["batch_size"]} clips, {row["seconds"] / 60:.0f} minutes on {row["hardware"]}, shared '
-    f'with other work, {row["date"]}, seed {row["seed"]}.'
-  )
   held = (
     f'On {found["num_examples"]:,} clips of {found["num_classes"]} words by speakers that training never '
     'showed:'
@@ -79,25 +73,8 @@ def card(row: dict[str, Any]) -> str:
   return '\n'.join([
     cards.front_matter(ABOUT, Licence('apache-2.0'), results, (), (), ('en',)),
     '# The lip reader of drawn speakers',
-    '',
-    "Float32; the file's header holds its config and facts, so `jaxgen.load(file)` gives all that is needed to",
-    'apply it.',
-    '',
-    '## Terms',
-    '',
-    textwrap.fill(TERMS, WIDTH),
-    '',
-    '## lipgen_drawn.safetensors',
-    '',
-    textwrap.fill(trained, WIDTH),
-    '',
-    '    python launch.py --config=configs/lipgen.py --workdir=runs/lipgen',
-    '',
-    textwrap.fill(held, WIDTH),
-    '',
-    '| figure | share |',
-    '|---|---|',
-    *lines,
+    *body(row, DRAWN_READER.name, TERMS, 'lipgen.py --workdir=runs/lipgen', held),
+    *figures(found, SAID),
     '',
     textwrap.fill(LIMITS, WIDTH),
     '',

@@ -116,42 +116,64 @@ def seconds_to_read() -> float:
 def card(row: dict[str, Any]) -> str:
   """The model card."""
   found = row['evaluation']
-  lines = [f'| {text} | {found[key]:.3f} |' for key, text in SAID.items() if found[key] is not None]
-  lines += [f'| word error rate of sentences, {key} | {x:.3f} |' for key, x in row['wer'].items()]
+  lines = [f'| word error rate of sentences, {key} | {x:.3f} |' for key, x in row['wer'].items()]
   held = (
     f'On {found["num_examples"]:,} words, of {found["num_classes"]} different ones, in held-out clips, which '
     'include all that have sound:'
   )
+  end = f'Reading 29 mouth crops takes {row["seconds_to_read_29_frames"] * 1000:.0f} ms, after the first time. '
   return '\n'.join([
     front(row),
     '# The net behind `jaxgen lipread`',
+    *body(row, READER.name, TERMS, 'lipgen.py:grid --workdir=runs/grid', held),
+    *figures(found, SAID),
+    *lines,
+    '',
+    textwrap.fill(f'{end}{LIMITS}', WIDTH),
+    '',
+  ])  # fmt: skip
+
+
+def body(row: dict[str, Any], file: str, terms: str, command: str, held: str) -> list[str]:
+  """The lines of a card from below its title to the head of its table.
+
+  Args:
+    row: of the reader.
+    file: its name.
+    terms: its terms.
+    command: the config that trained it, and the workdir.
+    held: the words that it was measured on.
+  """
+  trained = (
+    f'{row["parameters"]:,} parameters and statistics; {row["steps"]:,} updates of '
+    f'{row["config"]["batch_size"]} clips, {row["seconds"] / 60:.0f} minutes on {row["hardware"]}, shared '
+    f'with other work, {row["date"]}, seed {row["seed"]}.'
+  )
+  return [
     '',
     "Float32; the file's header holds its config and facts, so `jaxgen.load(file)` gives all that is needed to",
     'apply it.',
     '',
     '## Terms',
     '',
-    textwrap.fill(TERMS, WIDTH),
+    textwrap.fill(terms, WIDTH),
     '',
-    '## lipgen.safetensors',
+    f'## {file}',
     '',
-    textwrap.fill(_trained(row), WIDTH),
+    textwrap.fill(trained, WIDTH),
     '',
-    '    python launch.py --config=configs/lipgen.py:grid --workdir=runs/grid',
+    f'    python launch.py --config=configs/{command}',
     '',
     textwrap.fill(held, WIDTH),
     '',
     '| figure | share |',
     '|---|---|',
-    *lines,
-    '',
-    textwrap.fill(
-      f'Reading 29 mouth crops takes {row["seconds_to_read_29_frames"] * 1000:.0f} ms, after the first time. '
-      f'{LIMITS}',
-      WIDTH,
-    ),
-    '',
-  ])  # fmt: skip
+  ]
+
+
+def figures(found: dict[str, Any], said: dict[str, str]) -> list[str]:
+  """The lines of a table of figures that were measured; `said` has their descriptions."""
+  return [f'| {text} | {found[key]:.3f} |' for key, text in said.items() if found[key] is not None]
 
 
 def front(row: dict[str, Any]) -> str:
@@ -162,14 +184,6 @@ def front(row: dict[str, Any]) -> str:
     wer = {'wer': round(row['wer']['from sliding windows'], 4)}
     results.append(Result('lipgen', 'grid', wer, 'sentences of held-out clips'))
   return cards.front_matter(ABOUT, Licence('cc-by-4.0'), results, ('grid',), (), ('en',))
-
-
-def _trained(row: dict[str, Any]) -> str:
-  return (
-    f'{row["parameters"]:,} parameters and statistics; {row["steps"]:,} updates of '
-    f'{row["config"]["batch_size"]} clips, {row["seconds"] / 60:.0f} minutes on {row["hardware"]}, shared '
-    f'with other work, {row["date"]}, seed {row["seed"]}.'
-  )
 
 
 if __name__ == '__main__':

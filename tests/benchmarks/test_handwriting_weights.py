@@ -65,10 +65,8 @@ def test_the_reader_knows_how_sure_it_is():
   assert reader['symbols']['away'] < 0.25 < reader['symbols']['away_without']
 
 
-def test_what_comes_with_jaxgen_reads_most_words_that_it_writes(tmp_path, capfd):
-  words = 'bonjour', 'dimanche', 'jardin', 'lettre', 'maison', 'montagne'
-  assert cli.main(['write', *words, '--output', str(tmp_path / 'words')]) == 0
-  capfd.readouterr()
-  assert cli.main(['read', str(tmp_path / 'words')]) == 0
-  read = [line.split('\t')[1] for line in capfd.readouterr().out.splitlines()]
-  assert len(read) == 6 and len(set(read) & set(words)) >= 5
+def test_what_comes_with_jaxgen_writes_a_word_that_it_reads(tmp_path, capfd):
+  file = str(tmp_path / 'word.png')
+  assert cli.main(['write', 'maison', '--output', file]) == 0
+  assert cli.main(['read', file]) == 0
+  assert capfd.readouterr().out.splitlines()[-1].split('\t')[:2] == [file, 'maison']

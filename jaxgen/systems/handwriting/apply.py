@@ -65,26 +65,28 @@ def reading_model(trained: Trained, calibration: Calibration = NONE) -> Model:
 def measured_calibration(weights: Path, step: int) -> Calibration:
   """The calibration that an evaluation of these weights found; the identity if there was no evaluation.
 
+  The shift, which evaluations do not measure, is that of a file's header, as in the reader that ships with
+  jaxgen.
+
   Args:
-    weights: the folder of a run, or an exported file with its evaluation beside it or in its header, as in the
-      reader that ships with jaxgen.
+    weights: the folder of a run, or an exported file with its evaluation beside it or in its header.
     step: of the weights.
   """
   folder = weights if weights.is_dir() else weights.with_name(f'{weights.stem}_results')
+  header = {} if weights.is_dir() else weight_files.load_card(weights)
   try:
-    found = json.loads((folder / 'evaluation.json').read_text())
-    if found['step'] == step:
-      return _calibration(found)
+    figures = json.loads((folder / 'evaluation.json').read_text())
+    found = _calibration(figures) if figures['step'] == step else None
   except (OSError, ValueError, KeyError, TypeError):
-    pass
-  card = {} if weights.is_dir() else weight_files.load_card(weights)
-  return _calibration(card) if 'temperature' in card else NONE
+    found = None
+  if found is None:
+    found = _calibration(header) if 'temperature' in header else NONE
+  return found._replace(shift=float(header.get(SHIFT, 0)))
 
 
 def _calibration(found: Mapping[str, Any]) -> Calibration:
-  """The calibration from an evaluation's figures or a file's header; those that it lacks are 0."""
-  others = (float(found.get(key, 0)) for key in (*FITTED[1:], SHIFT))
-  return Calibration(float(found['temperature']), *others)
+  """The calibration from an evaluation's figures; those that an older evaluation lacks are 0."""
+  return Calibration(float(found['temperature']), *(float(found.get(key, 0)) for key in FITTED[1:]))
 
 
 def open_lexicon(path: Path, model: Model) -> tuple[Lexicon, list[str]]:

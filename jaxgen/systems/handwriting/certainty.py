@@ -105,7 +105,7 @@ def certainty(validation: JudgedWords, test: JudgedWords | None) -> dict[str, fl
   fitted, measured = (validation, test) if test is not None else validation.split()
   calibration = fit_calibration(*fitted)
   return {
-    **dict(zip(FITTED, calibration, strict=False)),
+    **dict(zip(FITTED, calibration[: len(FITTED)], strict=True)),
     'ece': measured.error(calibration),
     'ece_uncalibrated': measured.error(NONE),
     'num_judged_words': len(measured.beams),

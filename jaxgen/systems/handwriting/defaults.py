@@ -52,7 +52,7 @@ def words(canvas: str, script: str = '') -> ConfigDict:
   data.lines = False  # whether real texts may have spaces; without, only single words are used
   # Whether real pictures are divided by the brightness of their paper, so that it is white even in shadow.
   data.flatten = False
-  # Whether empty paper is left out above and below real words and lines that fill less than .6 of their height.
+  # Whether empty paper is left out above and below real words and lines that fill less than .55 of the height.
   data.crop_margins = False
   data.joined = 1  # training pictures of real words are joined to lines of up to this many words
   data.min_letters = 2 if tiny else 1

@@ -88,11 +88,11 @@ def test_empty_rows_around_a_word_are_left_out():
     large = word.repeat(size, 0).repeat(size, 1)
     for above, below in (100, 100), (0, 200), (900, 30):
       cropped = without_margins(margins(large, above, below))
-      assert abs(len(cropped) - 20 * size / 0.6) <= 4 * size
+      assert abs(len(cropped) - 20 * size / 0.55) <= 4 * size
       assert ((cropped < 100).sum() - (large < 100).sum()) == 0
       assert cropped.shape[1] == large.shape[1]
   grey = margins((word * 0.7).astype(np.uint8), 100, 100, paper=178)
-  assert abs(len(without_margins(grey)) - 20 / 0.6) <= 4
+  assert abs(len(without_margins(grey)) - 20 / 0.55) <= 4
   np.testing.assert_array_equal(to_ink(margins(word, 99, 99), Ink(64))[0].shape, (64, 81))
   assert to_ink(255 - margins(word, 99, 99), Ink(64, crop=True))[0].shape[1] > 400
   # A word that fills the picture, one wide line, single marks, and nothing.

@@ -387,6 +387,10 @@ def test_a_file_may_name_its_calibration(trained, tmp_path):
   found = {'temperature': '1.5', 'confidence_offset': '0.25', 'confidence_crowding': '0.5'}
   path = save_weights(tmp_path / 'a.safetensors', trained, found)
   assert apply.measured_calibration(path, 7) == Calibration(1.5, 0.25, 0.5)
+  moved = save_weights(tmp_path / 'c.safetensors', trained, {**found, 'span_shift': '6.5'})
+  assert apply.measured_calibration(moved, 7) == Calibration(1.5, 0.25, 0.5, 6.5)
+  put(tmp_path / 'c_results' / 'evaluation.json', '{"step": 7, "temperature": 3.0}')
+  assert apply.measured_calibration(moved, 7) == Calibration(3.0, shift=6.5)
   put(tmp_path / 'a_results' / 'evaluation.json', '{"step": 7, "temperature": 3.0}')
   assert apply.measured_calibration(path, 7) == Calibration(3.0)
   assert apply.measured_calibration(save_weights(tmp_path / 'b.safetensors', trained), 7) == NONE

@@ -24,7 +24,7 @@ _PROFILE = 64  # maximum height at which the contrast of a picture is measured
 _PASSES, _WHITE = 3, 254.5
 # Ink that fills less than _FILLED of the height is cropped to rows that it fills to this part, unless it is
 # narrower than _NARROW of its own height or covers more than _SOLID of its rectangle, as single marks do.
-_FILLED, _NARROW, _SOLID = 0.6, 2.0, 0.5
+_FILLED, _NARROW, _SOLID = 0.55, 2.0, 0.5
 _SAMPLED = 64  # minimum number of rows from which a background is taken
 _CROPPED = 512  # maximum height at which the rows of ink are searched
 _LOST = 0.005  # fraction of the ink that may lie outside on each side: dust
@@ -141,7 +141,7 @@ def is_inverted(image: np.ndarray) -> bool:
 
 
 def without_margins(image: np.ndarray) -> np.ndarray:
-  """Leaves out rows of empty paper above and below a word or line, until it fills .6 of the height.
+  """Leaves out rows of empty paper above and below a word or line, until it fills .55 of the height.
 
   It fills less where a line would become wider than the widest of `line_widths`. A single mark stays as it is,
   since its height and place tell which one it is.
@@ -154,23 +154,37 @@ def without_margins(image: np.ndarray) -> np.ndarray:
   """
   height, width = image.shape
   small = resized(image, min(height, _CROPPED))
-  darkness = 255 - flattened(small).astype(np.float32)
-  darkness[darkness < max(FAINTEST, darkness.max() / 4)] = 0
-  rows, columns = (_extent(darkness.sum(axis)) for axis in (1, 0))
-  inked = darkness[rows, columns]
-  if not inked.size or len(inked) >= _FILLED * len(small):
+  darkness = ink_of(flattened(small))
+  rows, columns = (extent(darkness.sum(axis)) for axis in (1, 0))
+  ink = darkness[rows, columns]
+  if not ink.size or len(ink) >= _FILLED * len(small):
     return image
-  if inked.shape[1] < _NARROW * len(inked) or (inked > 0).mean() > _SOLID:
+  if ink.shape[1] < _NARROW * len(ink) or (ink > 0).mean() > _SOLID:
     return image
   scale = height / len(small)
-  wanted = round(max(len(inked) * scale / _FILLED, width * 64 / _LINE_WIDTHS[-1]))
+  wanted = round(max(len(ink) * scale / _FILLED, width * 64 / _LINE_WIDTHS[-1]))
   first = round((rows.start + rows.stop) * scale / 2 - wanted / 2)
   first = max(0, min(first, height - wanted))
   return image[first : first + wanted]
 
 
-def _extent(ink: np.ndarray) -> slice:
-  """The part of a profile [N] with all of the ink but _LOST at either end."""
+def ink_of(image: np.ndarray) -> np.ndarray:
+  """Levels by which ink is darker than white, 0 for paper and its grain.
+
+  Ink is at least FAINTEST levels darker, and at least a quarter as dark as the darkest pixel.
+
+  Args:
+    image: uint8 [H, W], dark ink on white paper.
+
+  Returns:
+    int32 [H, W].
+  """
+  darkness = 255 - image.astype(np.int32)
+  return np.where(darkness >= max(FAINTEST, darkness.max() / 4), darkness, 0)
+
+
+def extent(ink: np.ndarray) -> slice:
+  """The part of a profile [N] of ink with all of it but a two-hundredth at either end; empty without ink."""
   total = ink.cumsum()
   if not total.size or not total[-1]:
     return slice(0, 0)

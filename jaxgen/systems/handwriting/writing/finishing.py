@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from jaxgen.errors import ConfigError
-from jaxgen.systems.handwriting.real.canvas import FAINTEST, is_blank
+from jaxgen.systems.handwriting.real.canvas import ink_of, is_blank
 
 LARGEST_SCALE = 16
 BLANK, BLACK = 'blank', 'black'
@@ -23,13 +23,8 @@ def check_size(scale: int, mm: float | None) -> None:
 
 
 def ink_columns(image: np.ndarray) -> tuple[int, int]:
-  """The columns [start, end) from the first ink to the last; all columns if there is none.
-
-  Ink is at least FAINTEST levels darker than white paper, and at least a quarter as dark as the darkest pixel,
-  which excludes paper grain.
-  """
-  darkness = 255 - image.astype(np.int32)
-  inked = np.flatnonzero((darkness >= max(FAINTEST, darkness.max() / 4)).any(0))
+  """The columns [start, end) from the first ink, see `canvas.ink_of`, to the last; all if there is none."""
+  inked = np.flatnonzero(ink_of(image).any(0))
   return (int(inked[0]), int(inked[-1]) + 1) if len(inked) else (0, image.shape[1])
 
 

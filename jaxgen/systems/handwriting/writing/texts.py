@@ -122,11 +122,13 @@ def as_lines(given: Iterable[str], ability: Ability, where: str) -> list[Text]:
   for number, line in enumerate(map(ability.charset.spelt, given), 1):
     parts = [ability.part(word) for word in line.split()]
     words = [kept for kept, _ in parts if kept]
-    pieces = [(piece, i > 0) for word in words for i, piece in enumerate(ability.pieces(word))]
-    unwritten = [
-      word for word in dict.fromkeys(words) if any(map(ability.fault, ability.pieces(word)))
-    ]
-    faults = list(map(ability.fault, unwritten))
+    split = [ability.pieces(word) for word in words]
+    pieces = [(piece, i > 0) for word in split for i, piece in enumerate(word)]
+    faults = dict.fromkeys(
+      ability.fault(word)
+      for word, short in zip(words, split, strict=True)
+      if any(map(ability.fault, short))
+    )
     found.append(
       Text(
         ' '.join(words),

@@ -41,6 +41,10 @@ class Dictionary:
   def __len__(self) -> int:
     return len(self._entries)
 
+  def with_entries(self, name: str, entries: Mapping[str, tuple[str, ...]]) -> 'Dictionary':
+    """The dictionary `name` of these entries and, for all other words, those of this one."""
+    return Dictionary(name, self._entries, entries)
+
   def __contains__(self, word: str) -> bool:
     return self._found(folded(word)) is not None
 
@@ -160,8 +164,7 @@ def with_own(path: str = '') -> Dictionary:
   """
   if not path:
     return find_dictionary()
-  own = read_entries(path)
-  return Dictionary(f'{path} or CMUdict', read_entries(CMUDICT), read_entries(OVERRIDES), own)
+  return find_dictionary().with_entries(f'{path} or CMUdict', read_entries(path))
 
 
 @functools.lru_cache(maxsize=4)
