@@ -27,6 +27,10 @@ hypothesis.settings.load_profile('jaxgen')
 jax.config.update('jax_num_cpu_devices', 8)
 jax.config.update('jax_platforms', 'cpu')
 jax.config.update('jax_numpy_rank_promotion', 'raise')
+# Orbax has the disk finish each of many small checkpoints: temporary files are in memory where there is enough.
+MEMORY, ENOUGH = Path('/dev/shm'), 4_000_000_000
+if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= ENOUGH:
+  os.environ.setdefault('PYTEST_DEBUG_TEMPROOT', str(MEMORY))
 
 
 # Files that take longest, the longest first: with two workers none of them is left for the end.
@@ -88,6 +92,8 @@ def cache(tmp_path_factory):
   from jaxgen.run import startup
 
   startup.enable_compilation_cache()
+  # Many tests train the toy system, whose programs compile faster than what is cached for users.
+  jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.03)
   return folder
 
 

@@ -236,7 +236,7 @@ def without_key(fn):
 FUNCTIONS = {'comvae': comvae_functions, 'mmgan': mmgan_functions}
 
 
-@pytest.mark.parametrize('precision', ['float32', 'bfloat16'])
+@pytest.mark.parametrize('precision', LOWERED)
 @pytest.mark.parametrize('system', FUNCTIONS)
 def test_what_a_trained_model_computes_lowers_for_gpus_and_tpus(program, system, precision):
   one = program(system, '8 by jit', precision)

@@ -11,7 +11,7 @@ import pytest
 from flax import traverse_util
 from handwriting_cases import PAPER, tiny, tiny_recogniser
 from helpers import assert_close, assert_same, final_state, moved, on_one_device, to_numpy, train
-from programs import FLOAT64, SEVERAL, Program, doubled, layout
+from programs import FLOAT64, SEVERAL, Program, layout
 
 from jaxgen import config as configs
 from jaxgen.errors import ConfigError
@@ -38,19 +38,28 @@ def data():
 
 
 @pytest.fixture(scope='module')
-def game(data):
-  """Of a layout: (program, states before and after two float32 steps, their metrics); made when asked for."""
+def game():
+  """Of a layout and a precision: (program, states before and after each step, their metrics).
+
+  Made when asked for; float64 stays enabled until the end of the test that asks.
+  """
 
   @functools.cache
-  def of(name):
-    made = Program(tiny(**SLOW), layout(name), 1, data)
+  def made(name, precision):
+    slow, calls = ({}, 3) if precision == 'float64' else (SLOW, 2)
+    of_game = Program(tiny(precision=precision, **slow), layout(name), 1)
     metrics, alone = [], name == 'one device'
-    state = made.state() if alone else made.placed(of('one device')[1][0])
+    start = None if alone else made('one device', precision)[1][0]
+    state = of_game.state() if alone else of_game.placed(start)
     states = [to_numpy(state)]
-    for _ in range(2):
-      state = made.run(state, 1, metrics)
+    for _ in range(calls):
+      state = of_game.run(state, 1, metrics)
       states.append(to_numpy(state))
-    return made, states, metrics
+    return of_game, states, metrics
+
+  def of(name, precision='float64'):
+    jax.config.update('jax_enable_x64', precision == 'float64')
+    return made(name, precision)
 
   return of
 
@@ -63,11 +72,11 @@ def game(data):
 def test_float32_gradients_agree_between_layouts(game, name):
   for player in PLAYERS:
     # With b1 = 0 Adam's first moment is the gradient.
-    states = (game(key)[1][1] for key in ('one device', name))
+    states = (game(key, 'float32')[1][1] for key in ('one device', name))
     mu = [state.opt_state[player][1][0].mu for state in states]
     a, b = (np.concatenate([x.ravel() for x in jax.tree.leaves(t)]) for t in mu)
     assert np.linalg.norm(a - b) / np.linalg.norm(a) < 1e-5
-  assert game(name)[0].traces == 1
+  assert game(name, 'float32')[0].traces == 1
 
 
 def settled(state):
@@ -90,13 +99,7 @@ def settled(state):
 
 @pytest.mark.parametrize('name', FLOAT64)
 def test_the_whole_state_agrees_between_layouts_after_float64_steps(game, name):
-  start = game('one device')[1][0]
-  jax.config.update('jax_enable_x64', True)
-  found = []
-  for which in ('one device', name):
-    made, metrics = Program(tiny(precision='float64'), layout(which), 1), []
-    found.append((to_numpy(made.run(made.placed(doubled(start)), 3, metrics)), metrics))
-  (one, of_one), (several, of_several) = found
+  (_, (*_, one), of_one), (_, (*_, several), of_several) = game('one device'), game(name)
   assert jax.tree.leaves(one.params)[0].dtype == jnp.float64
   assert_close(settled(one), settled(several), rtol=1e-9)
   assert_close(of_one, of_several, rtol=1e-6)
@@ -248,7 +251,7 @@ def test_the_paper_s_networks_train_without_a_curriculum():
 @pytest.mark.slow
 def test_bfloat16_keeps_float32_parameters_and_losses(game, data):
   made, metrics = Program(tiny(precision='bfloat16'), layout('one device'), 1, data), []
-  start = made.placed(game('one device')[1][0])
+  start = made.placed(game('one device', 'float32')[1][0])
   state = to_numpy(made.run(start, 2, metrics))
   leaves = jax.tree.leaves((state.params, state.opt_state, state.variables, state.ema))
   assert {leaf.dtype for leaf in leaves} == {np.dtype('float32'), np.dtype('int32')}
@@ -360,9 +363,9 @@ def test_every_part_of_a_variant_can_be_named_in_any_order():
       configs.load(f'handwriting:{variant}')
 
 
-def test_a_run_begins_with_the_networks_of_another(tmp_path, game, data):
-  made, states, _ = game('one device')
-  given, key = to_numpy(made.task.export(states[1])), jax.random.key(3)
+def test_a_run_begins_with_the_networks_of_another(tmp_path, staged, data):
+  trained = make_task(tiny(), data.facts).export(final_state(staged[1]))
+  given, key = to_numpy(trained), jax.random.key(3)
   file = weight_files.save_weights(
     tmp_path / 'a.safetensors', Trained(tiny(), data.facts, given, 2)
   )

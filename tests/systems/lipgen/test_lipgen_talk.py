@@ -301,7 +301,9 @@ def run(capsys, *args):
   return code, [json.loads(line) for line in found.out.splitlines()], found.err
 
 
-def test_pictures_talk_and_what_has_no_face_is_told(files, chain, tmp_path, monkeypatch, capsys):
+def test_pictures_talk_and_what_has_no_face_is_told(
+  coarse, files, chain, tmp_path, monkeypatch, capsys
+):
   monkeypatch.setattr(face_mesh, 'available', lambda: False)
   nets = [f'--{name}={files / name}.safetensors' for name in ('motion', 'render')]
   flags = *nets, f'--audio={files / "said.wav"}', f'--output={tmp_path}', '--json'

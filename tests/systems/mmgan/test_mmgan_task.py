@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from helpers import assert_close, assert_same, final_state, moved, on_one_device, to_numpy, train
 from mmgan_cases import tiny
-from programs import FLOAT64, SEVERAL, Program, doubled, layout
+from programs import FLOAT64, SEVERAL, Program, layout
 
 from jaxgen import config as configs
 from jaxgen.errors import ConfigError
@@ -37,17 +37,26 @@ def program(variant='A_fixed', name='one device', num_steps=1, **overrides):
 
 @pytest.fixture(scope='module')
 def trained():
-  """Of a layout: (program, states before and after two float32 steps), learned mixture; made when asked for."""
+  """Of a layout and a precision: (program, states before and after each step, their metrics), learned mixture.
+
+  Made when asked for; float64 stays enabled until the end of the test that asks.
+  """
 
   @functools.cache
-  def of(name):
-    made, alone = program('A_learned', name, **OURS), name == 'one device'
-    state = made.state() if alone else made.placed(of('one device')[1][0])
+  def made(name, precision):
+    of_learned = program('A_learned', name, precision=precision, **OURS)
+    metrics, alone = [], name == 'one device'
+    start = None if alone else made('one device', precision)[1][0]
+    state = of_learned.state() if alone else of_learned.placed(start)
     states = [to_numpy(state)]
-    for _ in range(2):
-      state = made.run(state, 1)
+    for _ in range(5 if precision == 'float64' else 2):
+      state = of_learned.run(state, 1, metrics)
       states.append(to_numpy(state))
-    return made, states
+    return of_learned, states, metrics
+
+  def of(name, precision='float64'):
+    jax.config.update('jax_enable_x64', precision == 'float64')
+    return made(name, precision)
 
   return of
 
@@ -60,19 +69,17 @@ def trained():
 def test_float32_gradients_agree_between_layouts(trained, name):
   for player in (*PLAYERS, 'mix'):
     # With b1 = 0 Adam's first moment is the gradient.
-    mu = [trained(key)[1][1].opt_state[player][0].mu for key in ('one device', name)]
+    mu = [trained(key, 'float32')[1][1].opt_state[player][0].mu for key in ('one device', name)]
     a, b = (np.concatenate([x.ravel() for x in jax.tree.leaves(t)]) for t in mu)
     assert np.linalg.norm(a - b) / np.linalg.norm(a) < 1e-5
 
 
 @pytest.mark.parametrize('name', FLOAT64)
 def test_the_whole_state_agrees_between_layouts_after_five_float64_steps(trained, name):
-  start = trained('one device')[1][0]
-  jax.config.update('jax_enable_x64', True)
   found = []
   for which in ('one device', name):
-    made, metrics = program('A_learned', which, precision='float64', **OURS), []
-    found.append((to_numpy(made.run(made.placed(doubled(start)), 5, metrics)), metrics))
+    made, states, metrics = trained(which)
+    found.append((states[-1], metrics))
     assert made.traces == 1
   assert jax.tree.leaves(found[0][0].params)[0].dtype == jnp.float64
   assert_close(*found, rtol=1e-9)
@@ -80,9 +87,9 @@ def test_the_whole_state_agrees_between_layouts_after_five_float64_steps(trained
 
 @pytest.mark.parametrize('name', ['one device', pytest.param('8 by jit', marks=pytest.mark.slow)])
 def test_a_step_is_traced_once(trained, name):
-  made, states = trained(name)
+  made, states, _ = trained(name)
   assert made.traces == 1
-  assert_same(made.run(made.placed(states[0]), 2), states[-1])
+  assert_same(made.run(made.placed(states[0]), 2), states[2])
   assert made.traces == 1
 
 
@@ -262,7 +269,7 @@ def test_components_that_a_fixed_mixture_gives_to_nobody_make_no_fakes():
 
 
 def test_the_average_includes_the_statistics_and_warms_up(trained):
-  made, (first, *states) = trained('one device')
+  made, (first, *states), _ = trained('one device')
   decay = 1 / 10  # (1 + t) / (10 + t) at t = 0
   for collection in ('params', 'batch_stats'):
     before = first.ema['gen'][collection]
