@@ -1,5 +1,6 @@
 """A variant's layers, parameters and FLOPs, without data and without computing anything."""
 
+import re
 from typing import Any, NamedTuple
 
 import jax
@@ -7,6 +8,9 @@ from ml_collections import ConfigDict
 
 from jaxgen import config as configs
 from jaxgen.task import PyTree, Task
+
+# Names of normalisation layers: norm, norm1, norm_shortcut, stem_norm, BatchNorm_0.
+_NORM = re.compile(r'(.*_)?norm(\d*|_.*)|BatchNorm.*')
 
 
 class Layer(NamedTuple):
@@ -67,7 +71,7 @@ def _layers(player: str, tree: PyTree) -> list[Layer]:
   layers = []
   for path, leaf in leaves:
     names = [str(getattr(entry, 'key', entry)) for entry in path]
-    is_norm = any(n.endswith('_norm') or n.startswith('BatchNorm') for n in names)
+    is_norm = len(names) > 1 and _NORM.fullmatch(names[-2]) is not None
     layers.append(Layer(player, '/'.join(names), leaf.shape, leaf.size, is_norm))
   return layers
 

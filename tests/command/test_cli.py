@@ -9,7 +9,7 @@ from PIL import Image
 from tab_cases import jobs_of_all
 
 import jaxgen
-from jaxgen.command import cli
+from jaxgen.command import cli, summary
 from jaxgen.errors import UserError
 from jaxgen.run import inference
 from jaxgen.systems.comvae.tabs import TABS
@@ -36,6 +36,15 @@ def trained(tmp_path_factory):
   )
   train(config, workdir)
   return workdir
+
+
+def test_norms_are_known_by_their_names():
+  found = 'BatchNorm_0', 'norm', 'norm1', 'norm_shortcut', 'stem_norm'
+  tree = {name: {'scale': np.zeros(3)} for name in found}
+  tree |= {name: {'kernel': np.zeros(3)} for name in ('conv1', 'normal', 'enormous')}
+  tree['norm2'] = {'of_noise': {'kernel': np.zeros(3)}}  # of a conditional norm
+  norms = [layer.name for layer in summary._layers('model', tree) if layer.is_norm]
+  assert norms == [f'{name}/scale' for name in found]
 
 
 @pytest.mark.parametrize(

@@ -77,8 +77,12 @@ def folder_of_clips(config: ConfigDict, folder: Path, clips: Mapping[str, ClipSe
   """The clips of a folder, by its table of words or in LRW's layout, without turned ones held out in `clips`.
 
   Raises:
-    DataError: there are none, or see `clips.table.load_table`.
+    DataError: there is no such folder, it has no clips, or see `clips.table.load_table`.
   """
+  if not folder.is_dir():
+    raise DataError(
+      f'config.data.synthetic.dir = {folder}: no such folder. Make it with jaxgen synthesise or pose-augment'
+    )
   framing, say, words = framing_of(config), logging.warning, clips['train'].words
   like = like_of(config)
   _check_place(config, folder / ABOUT, like)

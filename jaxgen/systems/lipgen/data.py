@@ -12,12 +12,13 @@ from jaxgen.data.order import check_batch_size
 from jaxgen.data.placement import is_resident, training_rows
 from jaxgen.data.splits import make_split
 from jaxgen.precision import DTYPES
+from jaxgen.systems.lipgen import turned
 from jaxgen.systems.lipgen.clips import augmentation
 from jaxgen.systems.lipgen.clips.clip_set import ClipRows, ClipSet
 from jaxgen.systems.lipgen.clips.framing import framing_of
 from jaxgen.systems.lipgen.clips.origins import Among
 from jaxgen.systems.lipgen.clips.pieces import in_pieces
-from jaxgen.systems.lipgen.clips.placed import like_facts
+from jaxgen.systems.lipgen.clips.placed import like_facts, like_of
 from jaxgen.systems.lipgen.config import LRW
 from jaxgen.systems.lipgen.corpus import (
   TRAINED_ON,
@@ -39,6 +40,8 @@ def make_data(config: ConfigDict) -> Data:
     DataError: files are missing or damaged, or a word is in no dictionary.
     ConfigError: there are fewer clips than a batch needs.
   """
+  if config.eval.pose:  # rather now than after training
+    turned.table_of(config, like_of(config))
   corpus = load_corpus(config)
   corpus = corpus._replace(clips={**corpus.clips, 'train': in_pieces(corpus.clips['train'])})
   train = ClipRows(corpus.clips['train'])
@@ -87,6 +90,8 @@ def make_evaluation_data(config: ConfigDict, facts: dict[str, Any]) -> Data:
   """
   if config.data.name != LRW and TRAINED_ON not in facts:
     return make_data(config)
+  if config.eval.pose:
+    turned.table_of(config, like_of(config))
   corpus = load_corpus(config, training=False)
   of = config.data.dir or config.data.name
   clips = {

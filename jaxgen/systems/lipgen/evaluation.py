@@ -3,7 +3,6 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -11,17 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from jaxgen.data.folders import expanded
 from jaxgen.errors import DataError
 from jaxgen.evaluation import passes
 from jaxgen.metrics import fetched
-from jaxgen.systems.lipgen import alike
-from jaxgen.systems.lipgen.clips.cells import open_table
+from jaxgen.systems.lipgen import alike, turned
 from jaxgen.systems.lipgen.clips.clip_set import NO_WORD, ClipSet, subset
 from jaxgen.systems.lipgen.clips.framing import framing_of
 from jaxgen.systems.lipgen.clips.origins import Among, Origin, read_origins
-from jaxgen.systems.lipgen.clips.placed import check_like
-from jaxgen.systems.lipgen.clips.table import COLUMNS, load_table
+from jaxgen.systems.lipgen.clips.table import load_table
 from jaxgen.systems.lipgen.config import GRID, LRW, PROCEDURAL
 from jaxgen.systems.lipgen.corpus import (
   TRAINED_ON,
@@ -32,7 +28,6 @@ from jaxgen.systems.lipgen.corpus import (
 from jaxgen.systems.lipgen.data import split_of
 from jaxgen.systems.lipgen.inference import Inference
 from jaxgen.systems.lipgen.networks.reader import Reader
-from jaxgen.systems.lipgen.posing.heads import FULL_FACE
 from jaxgen.systems.lipgen.reading.segmenting import Segmenting
 from jaxgen.systems.lipgen.reading.sentences import sentence_figures
 from jaxgen.systems.lipgen.reading.service import Model, Service
@@ -42,7 +37,6 @@ from jaxgen.task import Batch, Data, PyTree, Split, Tools
 from jaxgen.words import counted
 
 TOP = 5
-TABLES = ('poses.tsv', 'words.tsv')  # names of the table in a folder of clips with turned heads
 
 
 class Judged(NamedTuple):
@@ -237,29 +231,21 @@ def pose_figures(inference: Inference, variables: PyTree, tools: Tools) -> dict[
 def pose_clips(inference: Inference) -> ClipSet:
   """The clips of config.eval.pose without those seen in training; raises as `pose_figures` does."""
   config = inference.config
-  folder = expanded(config.eval.pose)
-  tables = [path for name in TABLES if (path := folder / name).is_file()]
-  if not tables:
-    raise DataError(
-      f'config.eval.pose = {folder} has no {" or ".join(TABLES)}: make it with jaxgen pose-augment '
-      'from clips with a table of words'
-    )
-  check_like(folder, inference.cropping, f'config.eval.pose = {folder}')
-  columns = _pose_columns(tables[0], dict(config.data.columns))
+  path, columns = turned.table_of(config, inference.cropping)
   words = [word for word in inference.words if word != NO_WORD]
-  clips = load_table(tables[0], framing_of(config), folder, words, columns, logging.warning)
+  clips = load_table(path, framing_of(config), path.parent, words, columns, logging.warning)
   if config.data.name == PROCEDURAL:  # has held-out speakers of its own
     return clips
   shown = _shown_in_training(config, inference.facts)
-  origins = read_origins(tables[0], columns['clip'])
+  origins = read_origins(path, columns['clip'])
   known = [name for name in clips.names if shown(origins[name])]
   if len(known) == len(clips.names):
     raise DataError(
-      f'{tables[0]}: all of its clips were used for training: evaluation needs unseen ones'
+      f'{path}: all of its clips were used for training: evaluation needs unseen ones'
     )
   if known:
     of = f'{counted(len(known), "clip")} of {len(clips.names):,}'
-    logging.warning(f'{tables[0]}: {of} used for training, as {known[0]}: left out')
+    logging.warning(f'{path}: {of} used for training, as {known[0]}: left out')
   others = [i for i, name in enumerate(clips.names) if not shown(origins[name])]
   return subset(clips, np.array(others))
 
@@ -274,23 +260,6 @@ def _shown_in_training(config: ConfigDict, facts: dict[str, Any]) -> Callable[[O
   known = facts.get(TRAINED_ON)
   train = Among.of_json(known) if known else Among(load_real(config)['train'].names)
   return lambda origin: any(map(train, origin.names))
-
-
-def _pose_columns(path: Path, columns: dict[str, str]) -> dict[str, str]:
-  """The column names of a table of turned heads: those of `jaxgen pose-augment`, or the run's but for `clip`.
-
-  Raises:
-    DataError: the table cannot be read, or is of whole faces.
-  """
-  cells = open_table(path)
-  if 'kind' in cells.titles:
-    place = cells.titles.index('kind')
-    if any(row[place : place + 1] == [FULL_FACE] for _, row in cells.rows):
-      raise DataError(f'{path} lists whole faces: make it with jaxgen pose-augment --crop')
-  if path.name != TABLES[0]:
-    return columns
-  whole = all({name, f'{name}_frame'} & {*cells.titles} for name in COLUMNS)
-  return dict(COLUMNS) if whole else {**columns, 'clip': 'clip'}
 
 
 def sentence_errors(

@@ -105,6 +105,7 @@ def begun(config: ConfigDict, variables: PyTree, words: Sequence[str]) -> dict[s
       f'config.init_from = {name}: its {"/".join(differ[0])} does not fit this network. Set '
       'config.model as in its config, including config.model.boundary'
     )
+  _check_alike(config, trained.config)
   _check_sight(config, trained)
   taken = {k: jnp.asarray(x, own[k].dtype) for k, x in same.items() if k[1] != 'words'}
   places = {word: i for i, word in enumerate(trained.facts['words'])}
@@ -114,6 +115,28 @@ def begun(config: ConfigDict, variables: PyTree, words: Sequence[str]) -> dict[s
     key = 'params', 'words', leaf
     taken[key] = own[key].at[..., here].set(jnp.asarray(given[key], own[key].dtype)[..., there])
   return traverse_util.unflatten_dict(own | taken)
+
+
+def _check_alike(config: ConfigDict, other: ConfigDict) -> None:
+  """Raises ConfigError if a pretrained reader computes other things with its weights, or has more of them."""
+  given = _computed(other)
+  for key, own in _computed(config).items():
+    if own != given.get(key):
+      raise ConfigError(
+        f'config.init_from = {config.init_from} has config.model.{key} = {given.get(key)!r}, not '
+        f'{own!r}: its weights are of another network. Set config.model as in its config'
+      )
+
+
+def _computed(config: ConfigDict) -> dict[str, Any]:
+  """What front-end and back-end compute, by key; lists, as in files, as tuples."""
+  parts = {'front_end': dict(config.model.front_end), 'back_end': of_kind(config.model.back_end)}
+  return {
+    f'{part}.{key}': tuple(x) if isinstance(x, list) else x
+    for part, options in parts.items()
+    for key, x in sorted(options.items())
+    if key != 'dropout'
+  }
 
 
 def _check_sight(config: ConfigDict, trained: Trained) -> None:

@@ -13,10 +13,11 @@ def optional(name):
   return pytest.importorskip(name, reason='without the extra [video]')
 
 
-def write(path, frames, times=None, rate=25, rotation=0, sound=False, options=(), lasts=0):
+def write(path, frames, times=None, rate=25, rotation=0, sound=False, options=(), lasts=0, whole=0):
   """A video of frames [T, H, W] at times in seconds, by default one after the other at a rate.
 
-  Options are the encoder's; by default frames are decoded in their order. The last one may last some seconds.
+  Options are the encoder's; by default frames are decoded in their order. The last one may last some seconds,
+  and the first ones may be whole, so that those that are decoded in another order come late.
   """
   av = optional('av')
   with av.open(str(path), 'w') as out:
@@ -31,9 +32,10 @@ def write(path, frames, times=None, rate=25, rotation=0, sound=False, options=()
     noise = out.add_stream('aac', rate=8000) if sound else None
     times = [i / rate for i in range(len(frames))] if times is None else times
     packets = []
-    for pixels, time in zip(frames, times, strict=True):
+    for i, (pixels, time) in enumerate(zip(frames, times, strict=True)):
       frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format='gray')
       frame.pts, frame.time_base = round(time * TICKS), Fraction(1, TICKS)
+      frame.pict_type = int(i < whole)  # I, or the encoder's choice
       packets += stream.encode(frame)
     packets += stream.encode()
     if lasts:

@@ -198,9 +198,13 @@ def test_clocks_that_stand_still_or_jump_are_mended():
   assert found == pytest.approx([0, 0.04, 0.04, 0.04, 0.08, 0.12, 0.16])
 
 
-@pytest.mark.parametrize('name', ['a.avi', 'a.wmv', 'a.mkv', 'a.ts'])
-def test_frames_that_are_decoded_in_another_order_keep_their_times(tmp_path, name):
-  path = write(tmp_path / name, steps(20, 64, 96), options={'preset': 'medium', 'b-adapt': '0'})
+@pytest.mark.parametrize(
+  ('name', 'whole'),
+  [('a.avi', 0), ('a.avi', 11), ('a.wmv', 0), ('a.mkv', 0), ('a.ts', 0), ('a.ts', 11)],
+)
+def test_frames_that_are_decoded_in_another_order_keep_their_times(tmp_path, name, whole):
+  options = {'preset': 'medium', 'b-adapt': '0'}
+  path = write(tmp_path / name, steps(20, 64, 96), options=options, whole=whole)
   frames, seen = read(path)
   assert numbers(frames) == list(range(20)) and seen.rate == pytest.approx(25, abs=0.01)
   assert seen.notes == ()

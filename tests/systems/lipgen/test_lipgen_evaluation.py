@@ -9,7 +9,7 @@ from lipgen_cases import WORDS, noisy_corpus, tiny
 
 from jaxgen import config as configs
 from jaxgen.errors import DataError
-from jaxgen.systems.lipgen import alike, evaluation, sheets
+from jaxgen.systems.lipgen import alike, evaluation, sheets, turned
 from jaxgen.systems.lipgen import data as lip_data
 from jaxgen.systems.lipgen.clips.origins import Among
 from jaxgen.systems.lipgen.corpus import TRAINED_ON
@@ -92,7 +92,12 @@ def test_confusions_and_the_worst_words():
 def test_a_split_is_read_in_every_way_and_drawn(monkeypatch, tmp_path):
   monkeypatch.setattr(lip_data, 'load_corpus', noisy_corpus)
   config = tiny(eval__pose=str(tmp_path))
-  data = configs.system_module(config).make_data(config)
+  system, missing = configs.system_module(config), r'has no poses.tsv or words.tsv: make it with'
+  data = system.make_data(tiny())
+  known = {**data.facts, TRAINED_ON: Among(['clip3']).to_json()}
+  for early in (system.make_data, lambda config: system.make_evaluation_data(config, known)):
+    with pytest.raises(DataError, match=missing):
+      early(config)
   task, net = make_task(config, data.facts), make_model(config, data.facts)
   variables = task.export(jax.jit(task.init)(jax.random.key(0)))
   tools = Tools(
@@ -109,14 +114,13 @@ def test_a_split_is_read_in_every_way_and_drawn(monkeypatch, tmp_path):
   own = tools._replace(card={'segmenting': '{"new_word": 2.5}'})
   evaluation.sentence_errors(Inference(net, data.facts, config), variables, 'validation', own)
   assert searched[0].model.segmenting == Segmenting(new_word=2.5)
-  shown = {**data.facts, TRAINED_ON: Among(['clip3']).to_json()}
   told = []
   monkeypatch.setattr(
     evaluation, 'sentence_figures', lambda _, clips, __: told.extend(clips.names) or {}
   )
-  evaluation.sentence_errors(Inference(net, shown, config), variables, 'validation', own)
+  evaluation.sentence_errors(Inference(net, known, config), variables, 'validation', own)
   assert told == [f'clip{i}' for i in range(10) if i != 3]
-  with pytest.raises(DataError, match=r'has no poses.tsv or words.tsv: make it with'):
+  with pytest.raises(DataError, match=missing):
     evaluation.evaluate(config, data.facts, net, variables, data, tools)
   for i, word in enumerate(('about', 'people', 'people')):
     write_video(tmp_path / f'{i}.mp4', squares(30, seed=i))
@@ -227,7 +231,7 @@ def test_a_table_of_turned_heads_is_read_by_its_own_titles(tmp_path):
 
   def titles(text, encoding='utf-8'):
     path.write_text(text, encoding=encoding)
-    return evaluation._pose_columns(path, run)
+    return turned.columns_of(path, run)
 
   own = {'clip': 'clip', 'word': 'word', 'start': 'start', 'end': 'end'}
   assert titles('clip\tkind\tword\tstart\tend\n', 'utf-16') == own

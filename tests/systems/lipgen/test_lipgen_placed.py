@@ -120,6 +120,10 @@ def test_clips_with_mouths_elsewhere_are_refused_and_crops_of_them_are_told(tmp_
     evaluation.pose_clips(Inference(None, {'words': ['about']}, config))
   with pytest.raises(DataError, match=r'synthetic\.dir = .* --like lrw'):
     beside.folder_of_clips(config, turned, {'train': SimpleNamespace(words=('about',))})
+  with pytest.raises(DataError, match=r'synthetic\.dir = .*nowhere: no such folder'):
+    beside.folder_of_clips(
+      config, tmp_path / 'nowhere', {'train': SimpleNamespace(words=('about',))}
+    )
   placed.check_like(turned, MOUTHS, '')
   crops(turned, 'a\tpose-crop\t', name='poses.tsv', titles=titles)  # of unknown crops
   placed.check_like(turned, LRW, '')

@@ -181,6 +181,15 @@ def test_a_reader_of_other_words_begins_with_all_that_both_know(small, tmp_path)
     ConfigError, match=r'front_end/\S+ does not fit this network. Set config.model'
   ):
     jax.eval_shape(make_task(other, facts).init, jax.random.key(1))
+  # The same shapes, or fewer, computed otherwise.
+  for other, key in (
+    ({'front_end__shift_div': (0, 0, 0)}, 'front_end.shift_div'),
+    ({'front_end__pooling': 'average'}, 'front_end.pooling'),
+    ({'back_end__dilations': (1,)}, 'back_end.dilations'),
+  ):
+    changed = tiny(init_from=str(file), **{f'model__{k}': x for k, x in other.items()})
+    with pytest.raises(ConfigError, match=f'has config.model.{key} = .* another network'):
+      jax.eval_shape(make_task(changed, facts).init, jax.random.key(1))
 
 
 def test_a_reader_that_sees_lips_at_another_size_is_no_beginning(small, tmp_path, caplog):

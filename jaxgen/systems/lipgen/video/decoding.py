@@ -160,7 +160,7 @@ class _Reader:
       unit = float(stream.time_base or 0)
       frames = self._frames(av, container, stream)
       ahead = list(islice(frames, _AHEAD))
-      sent = _out_of_order(ahead)
+      sent = _out_of_order(ahead, container.format.name)
       self.begins = _begins(
         av, container, stream.start_time if sent or not ahead else ahead[0].pts, unit
       )
@@ -303,14 +303,17 @@ def _begins(av: Any, container: Any, start: int | None, unit: float) -> float:
   return max(0.0, start * unit - container.start_time / av.time_base)
 
 
-def _out_of_order(frames: Sequence[Any]) -> bool:
+def _out_of_order(frames: Sequence[Any], container: str) -> bool:
   """Whether only the decoding time stamps are in the order of frames.
 
-  AVI, ASF and old Matroska files store no others, and FFmpeg guesses wrong ones for H.264 with B-frames.
+  AVI stores no others. FFmpeg makes up the rest, wrongly for H.264 with B-frames, the first of which may come
+  late: it is counted by decoding times always. In ASF and old Matroska files the first frames show it.
   """
   shown = [frame.pts for frame in frames if frame.pts is not None]
   sent = [frame.dts for frame in frames if frame.dts is not None]
-  return shown != sorted(shown) and sent == sorted(set(sent))
+  if sent != sorted(set(sent)):
+    return False
+  return (container == 'avi' and len(sent) == len(frames)) or shown != sorted(shown)
 
 
 def _cover_flag() -> int:
