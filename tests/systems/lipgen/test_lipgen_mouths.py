@@ -64,6 +64,20 @@ def test_the_mouth_of_a_face_is_found_by_either_source(tmp_path, face, source):
   assert 'in every frame' in found.line()
 
 
+@LACKS_MESH
+def test_a_mesh_that_is_unsure_of_a_face_is_told(tmp_path, face):
+  unsure = cv2.GaussianBlur(face, (0, 0), 2.7)
+  told = {
+    count: mouths_of(
+      clip(tmp_path / f'{count}.mp4', *[face] * (3 - count), *[unsure] * count), 'mesh'
+    )
+    for count in (1, 3)
+  }
+  assert told[1].landmarks.unclear == 1 and not told[1].landmarks.lines()
+  (line,) = told[3].landmarks.lines()
+  assert 'the mesh is unsure of the face in 3 of 3 frames' in line
+
+
 @pytest.mark.parametrize('source', SOURCES)
 def test_frames_without_a_face_are_interpolated_and_counted(tmp_path, face, source):
   blank = np.full_like(face, 90)

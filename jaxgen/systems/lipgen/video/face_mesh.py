@@ -186,7 +186,12 @@ class FaceMesh:
     self._cv2 = cv2_module()
 
   def __call__(self, rgb: np.ndarray, box: Box) -> np.ndarray | None:
-    """Points float [468, 2], x and y in pixels of the frame; None where the network sees no face.
+    """Points float [468, 2], x and y in pixels of the frame; None where their score is too low; as `scored`."""
+    points, score = self.scored(rgb, box)
+    return None if score < self._least else points
+
+  def scored(self, rgb: np.ndarray, box: Box) -> tuple[np.ndarray, float]:
+    """The same whatever the score is, and the score, a logit: how sure the network is that this is a face.
 
     Args:
       rgb: uint8 [H, W, 3].
@@ -199,10 +204,8 @@ class FaceMesh:
     net.invoke()
     found = [net.get_tensor(x['index']).reshape(-1) for x in net.get_output_details()]
     points, score = sorted(found, key=len, reverse=True)[:2]
-    if score[0] < self._least:
-      return None
     inside = points.reshape(-1, 3)[:, :2].astype(np.float64)
-    return (inside - to_crop[:, 2]) @ np.linalg.inv(to_crop[:, :2]).T
+    return (inside - to_crop[:, 2]) @ np.linalg.inv(to_crop[:, :2]).T, float(score[0])
 
 
 class MeshDetector:

@@ -44,6 +44,7 @@ class Landmarks(NamedTuple):
     lips: float [T, L, 2], for display; L may be 0.
     faces: how many faces were seen.
     size: height and width of the frames.
+    unclear: in how many frames the mesh is unsure, see `face_mesh.CLEAR`.
   """
 
   source: str
@@ -53,6 +54,7 @@ class Landmarks(NamedTuple):
   lips: np.ndarray
   faces: int
   size: tuple[int, int]
+  unclear: int = 0
 
   @property
   def found(self) -> np.ndarray:
@@ -78,6 +80,11 @@ class Landmarks(NamedTuple):
     if self.faces > 1:
       told.append(f'{self.faces} faces in {of}: the largest was tracked')
     missing = int((~self.found).sum())
+    if 2 * self.unclear > len(self.found) - missing:
+      told.append(
+        f'the mesh is unsure of the face in {self.unclear} of {len(self.found) - missing} frames: is it '
+        'upside down, covered or blurred?'
+      )
     if missing:
       told.append(f'no face in {missing} of {of}: its position was interpolated')
     return told
@@ -223,13 +230,14 @@ def _by_mesh(video: Video, bars: Bars) -> Landmarks:
   found = _no_mesh(followed, size)
   if not followed.found:
     return found
-  mesh = face_mesh.FaceMesh()
+  mesh, unclear = face_mesh.FaceMesh(), 0
   pairs = zip(video.frames(colour=True), _without_gaps(followed.boxes), strict=True)
   for i, (frame, box) in enumerate(bars(pairs, 'landmarks')):
-    points = mesh(frame.pixels, box)
-    if points is not None:
+    points, score = mesh.scored(frame.pixels, box)
+    if score >= face_mesh.SEEN:
       found.anchors[i], found.lips[i] = _of_mesh(points)
-  return found
+      unclear += score < face_mesh.CLEAR
+  return found._replace(unclear=unclear)
 
 
 def _without_gaps(boxes: list[Box | None]) -> list[Box]:
