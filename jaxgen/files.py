@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -12,10 +13,19 @@ from typing import Any
 
 from jaxgen.errors import ConfigError, UserError
 
+_TEMPORARY = re.compile(r'\.[0-9a-f]{32}\.tmp')
+
 
 def temporary_beside(path: Path) -> Path:
   """A file name in the folder of `path` that no other process uses, on this machine or another."""
   return path.with_name(f'.{uuid.uuid4().hex}.tmp')
+
+
+def remove_temporary(folder: Path) -> None:
+  """Removes files named by `temporary_beside` in a folder and below, which a killed process leaves."""
+  for path in folder.rglob('.*.tmp'):
+    if _TEMPORARY.fullmatch(path.name):
+      path.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, content: bytes) -> Path:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from jaxgen.errors import UserError
+from jaxgen.files import remove_temporary
 from jaxgen.locks import Lock, held_by
 from jaxgen.run import processes
 
@@ -50,3 +51,19 @@ def exclusive(
     yield
   finally:
     lock.release()
+
+
+@contextmanager
+def filling(folder: Path, option: str = '--output') -> Iterator[None]:
+  """Locks a folder that a command fills, and removes the unfinished files of one that was killed.
+
+  Args:
+    folder: must exist.
+    option: the option that selects another folder, for messages.
+
+  Raises:
+    UserError: see `exclusive`.
+  """
+  with exclusive(folder, work='filled', option=option):
+    remove_temporary(folder)
+    yield

@@ -23,6 +23,7 @@ def start(code, folder):
   root = Path(__file__).parents[2]
   return subprocess.Popen(
     [sys.executable, '-c', code, str(folder)],
+    stdin=subprocess.PIPE,  # waits where it reads
     stdout=subprocess.PIPE,
     stderr=subprocess.PIPE,
     text=True,

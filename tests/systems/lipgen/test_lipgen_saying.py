@@ -27,9 +27,18 @@ def test_words_of_ones_own_are_said_by_phonemes_or_a_dictionary(tmp_path):
   np.testing.assert_array_equal(saying.say('blue', dictionary=own), saying.say('red'))
   with pytest.raises(DataError, match=r"'jaxgen' is not in the .* \(CMUdict\): .*--dictionary"):
     saying.say(text)
-  for wrong, told in ('[QQ]', "'QQ' cannot be spoken"), ('bin []', 'no phonemes to speak'):
+  for wrong, told in (
+    ('[QQ]', "'QQ' cannot be spoken"),
+    ('bin []', 'no phonemes to speak'),
+    ('bin & blue', "'&' in 'bin & blue' cannot be spoken: write it as words"),
+    ('bin \N{EURO SIGN}', 'cannot be spoken: write it as words'),
+  ):
     with pytest.raises(DataError, match=told):
       saying.say(wrong)
+  plain = saying.say('bin blue')
+  np.testing.assert_array_equal(
+    saying.say('\N{LEFT DOUBLE QUOTATION MARK}bin\N{EM DASH}*blue*"'), plain
+  )
   said = Wishes(text=text, dictionary=tmp_path / 'own.txt')
   said.check()
   with pytest.raises(ConfigError, match='--dictionary is for --text only'):

@@ -17,6 +17,7 @@ from jaxgen import config as configs  # noqa: E402
 from jaxgen import locks  # noqa: E402
 from jaxgen.command.cli import main  # noqa: E402
 from jaxgen.errors import DataError  # noqa: E402
+from jaxgen.files import temporary_beside  # noqa: E402
 from jaxgen.run import lock  # noqa: E402
 from jaxgen.systems.lipgen.synthesis import cast as casts  # noqa: E402
 from jaxgen.systems.lipgen.synthesis import chain as chains  # noqa: E402
@@ -34,7 +35,8 @@ def command_of(tmp_path, monkeypatch, capsys):
     rgb, shrunk = portraits._read(path, 64)
     if rgb.mean() < 100:
       raise DataError(f'{path}: no face found')
-    return portraits.Portrait(path, rgb, *drawn, np.eye(2, 3), 'mesh', 1, shrunk)
+    faces = 2 if path.stem == 'two' else 1
+    return portraits.Portrait(path, rgb, *drawn[:2], np.eye(2, 3), 'mesh', faces, shrunk)
 
   net = Trained(configs.load('lipgen_render'), {}, {}, 1)
   monkeypatch.setattr(casts, 'make_finder', lambda longest: find)
@@ -75,6 +77,25 @@ def test_pictures_that_cannot_be_read_are_named_and_the_rest_goes_on(tmp_path, c
   assert code == 1 and [list(x) for x in found] == [['face', 'error'], ['face', 'dropped']]
   (faces / 'torn.png').unlink()
   assert command_of('--overwrite')[0] == 0  # a picture without a face is no mistake
+
+
+def test_how_a_face_was_found_is_told_once(tmp_path, command_of):
+  paint(tmp_path / 'faces' / 'anna.png', 200)
+  paint(tmp_path / 'faces' / 'two.png', 200)
+  code, found, told = command_of('--clips-per-face=2', said=('--words=about,water', '--voices=m1'))
+  assert code == 0 and len(found) == 4
+  assert told.count('two.png: 2 faces: the largest talks') == 1 and 'anna.png' not in told
+
+
+def test_what_a_killed_command_left_is_removed(tmp_path, command_of):
+  paint(tmp_path / 'faces' / 'anna.png', 200)
+  assert command_of()[0] == 0
+  left = temporary_beside(tmp_path / 'out' / 'ABOUT' / 'train' / 'ABOUT_00002.mp4')
+  mine = left.with_name('.mine.tmp')
+  for path in (left, mine):
+    path.touch()
+  assert command_of()[0] == 0
+  assert mine.exists() and not left.exists()
 
 
 def test_a_picture_that_was_replaced_is_not_taken_for_the_one_before(tmp_path, command_of):
@@ -216,6 +237,7 @@ def test_mistakes_in_recordings_are_one_line(tmp_path, command_of):
     (['--words', 'about,qqqq'], "'qqqq' is not in CMUdict"),
     (['--faces', 'FOLDER/none'], 'no such folder of faces'),
     (['--faces', 'FOLDER'], 'has no pictures'),
+    (['--faces', 'EMPTY'], 'is a file: give its folder'),
     (['--faces', 'drawn:0'], 'at least one face is needed'),
     (['--faces', 'drawn:2:c'], "unknown look 'c'"),
     (['--output', 'FOLDER'], 'choose a new or empty folder'),
@@ -234,7 +256,10 @@ def test_mistakes_in_recordings_are_one_line(tmp_path, command_of):
       ['--words', 'stra\u00dfe,zz,strasse', '--dictionary', 'OWN'],
       "'stra\u00dfe' and 'strasse' would share one folder of clips, STRASSE",
     ),
-    (['--words', 'about,zz', '--dictionary', 'OWN'], "'zz' in OWN: 'QX' cannot be spoken"),
+    (
+      ['--words', 'about,zz', '--dictionary', 'OWN'],
+      "'zz' in OWN or CMUdict: 'QX' cannot be spoken",
+    ),
     (['--steps', '1001'], '--steps=1001 must be a whole number from 1 to 1000'),
   ],
 )

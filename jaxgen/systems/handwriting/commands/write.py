@@ -182,14 +182,14 @@ def _print_objects(args: argparse.Namespace, job: 'Job') -> None:
 
 def _fill(job: 'Job', folder: Path, overwrite: bool, reporter: 'Reporter') -> tuple[int, int]:
   """As `Job.fill`, with the folder locked against other jobs; reports a stop."""
-  from jaxgen.run.lock import exclusive
+  from jaxgen.run.lock import filling
   from jaxgen.systems.handwriting.writing.folder import known_options
   from jaxgen.terminal.signals import Stopped
 
   known_options(folder)  # refuses unrelated folders before a lock is put in
   folder.mkdir(parents=True, exist_ok=True)
   try:
-    with exclusive(folder, work='filled', option='--output'):
+    with filling(folder):
       return job.fill(folder, overwrite)
   except Stopped as stop:
     reporter.warn(

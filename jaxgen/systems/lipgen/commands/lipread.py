@@ -148,7 +148,7 @@ def _read_all(
   args: argparse.Namespace, plan: list['Wanted'], folders: list['Path'], work: Batch, named: bool
 ) -> None:
   """Reads the videos while holding the locks of the output folders."""
-  from jaxgen.run.lock import exclusive
+  from jaxgen.run.lock import filling
   from jaxgen.systems.lipgen.reading.outputs import TABLE
   from jaxgen.systems.lipgen.video.outputs import Outputs
 
@@ -159,7 +159,7 @@ def _read_all(
   with ExitStack() as held:
     for folder in folders:
       folder.mkdir(parents=True, exist_ok=True)
-      held.enter_context(exclusive(folder, work='filled', option='folder'))
+      held.enter_context(filling(folder, 'folder'))
     made = Outputs(TABLE, folders, plan, args.overwrite)
     try:
       for one in plan:

@@ -71,11 +71,11 @@ def _mouths(args: argparse.Namespace) -> None:
 
 def _fill(args: argparse.Namespace, plan: 'list[Job]', aligns: Path | None, work: Batch) -> None:
   """Makes the missing crops of the videos."""
-  from jaxgen.run.lock import exclusive
+  from jaxgen.run.lock import filling
   from jaxgen.systems.lipgen.video.outputs import CROPPED, Outputs
 
   args.output.mkdir(parents=True, exist_ok=True)
-  with exclusive(args.output, work='filled', option='--output'):
+  with filling(args.output):
     made = Outputs(CROPPED, [args.output], plan, args.overwrite)
     anew = [job for job in plan if args.overwrite or not is_there(job.target)]
     stale = {job.clip for job in anew if made.made_of(job.target, job.source) is False}

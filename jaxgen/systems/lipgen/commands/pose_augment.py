@@ -149,7 +149,7 @@ def _config_of(run: 'Path', overrides: list[str]) -> 'ConfigDict':
 
 def _pose_augment(args: argparse.Namespace) -> None:
   _check(args)
-  from jaxgen.run.lock import exclusive
+  from jaxgen.run.lock import filling
   from jaxgen.systems.lipgen.clips.placed import like_of
   from jaxgen.systems.lipgen.video.crops import CROPPINGS, MOUTHS
 
@@ -157,7 +157,7 @@ def _pose_augment(args: argparse.Namespace) -> None:
   found = None if config else _set_of_folder(args)
   args.output.mkdir(parents=True, exist_ok=True)
   with (
-    exclusive(args.output, work='filled', option='--output'),
+    filling(args.output),
     batch(args.json, 'clip', overwrite=args.overwrite) as work,
   ):
     like = CROPPINGS[args.like] if args.like else like_of(config) if config else MOUTHS

@@ -89,7 +89,10 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     'with LRW',
   )
   add(
-    '--dictionary', default='', metavar='FILE', help='pronunciation dictionary instead of CMUdict'
+    '--dictionary',
+    default='',
+    metavar='FILE',
+    help='pronunciations that CMUdict lacks or has otherwise: lines such as "jaxgen JH AE1 K S JH EH0 N"',
   )
   chains.add_nets(parser)
   add('--overwrite', action='store_true', help='overwrite existing synthetic clips')
@@ -151,7 +154,7 @@ class _Speech(NamedTuple):
 
 def _synthetic(args: argparse.Namespace) -> _Speech:
   """Words by synthetic voices."""
-  from jaxgen.systems.lipgen.speech.dictionary import find_dictionary
+  from jaxgen.systems.lipgen.speech.dictionary import with_own
   from jaxgen.systems.lipgen.synthesis import spoken_clips
   from jaxgen.systems.lipgen.synthesis.clip_files import check_words
   from jaxgen.systems.lipgen.synthesis.pairing import every
@@ -159,7 +162,7 @@ def _synthetic(args: argparse.Namespace) -> _Speech:
   words = spoken_clips.named_words(args.words)
   check_words(words)
   voices = spoken_clips.named_voices(args.voices)
-  say = spoken_clips.saying(words, voices, find_dictionary(args.dictionary))
+  say = spoken_clips.saying(words, voices, with_own(args.dictionary))
   settings = {
     'words': words,
     'voices': voices,
@@ -215,7 +218,7 @@ def _make(
   settings: dict[str, Any],
 ) -> None:
   """Makes the missing clips."""
-  from jaxgen.run.lock import exclusive
+  from jaxgen.run.lock import filling
   from jaxgen.systems.lipgen.synthesis.chain import MOTION, RENDER, Chain, digest_of, load_net
   from jaxgen.systems.lipgen.synthesis.making import synthesise
   from jaxgen.systems.lipgen.synthesis.manifest import ABOUT, Manifest
@@ -228,7 +231,7 @@ def _make(
   settings |= {'steps': steps, **{system: digest_of(net) for system, net in nets.items()}}
   args.output.mkdir(parents=True, exist_ok=True)
   with (
-    exclusive(args.output, work='filled', option='--output'),
+    filling(args.output),
     batch(args.json, 'clip', overwrite=args.overwrite, source='face') as work,
   ):
     for line in cast.told:
@@ -253,14 +256,17 @@ def _make(
 def _shown(
   work: Batch, made: 'Iterable[Made]', total: int, args: argparse.Namespace
 ) -> 'Iterable[Made]':
-  """Reports clips as they are made, and each picture without a face."""
+  """Reports clips as they are made, and of each picture once how its face was found, or why not."""
   told = ''
   for one in work.bars(str(args.output), total)(made, 'clips'):
+    if one.face != told:
+      told = one.face
+      for note in one.notes:
+        work.note(f'{one.face}: {note}')
+      if one.why:
+        (work.fail if one.unreadable else work.drop)(one.face, one.why)
     if not one.why:
       work.made(f'{one.clip.name}.mp4', {'word': one.clip.word, 'face': one.face})
-    elif one.face != told:
-      told = one.face
-      (work.fail if one.unreadable else work.drop)(one.face, one.why)
     yield one
 
 

@@ -134,7 +134,7 @@ def _talk_all(
   args: argparse.Namespace, wishes: 'Wishes', plan: 'list[Wanted]', work: Batch
 ) -> None:
   """Makes the missing videos while holding their folder's lock; an output named as a file has no table."""
-  from jaxgen.run.lock import exclusive
+  from jaxgen.run.lock import filling
   from jaxgen.systems.lipgen.synthesis import filming, outputs
   from jaxgen.systems.lipgen.video.outputs import Outputs
 
@@ -144,7 +144,7 @@ def _talk_all(
   with ExitStack() as held:
     if folder:
       folder.mkdir(parents=True, exist_ok=True)
-      held.enter_context(exclusive(folder, work='filled', option='--output'))
+      held.enter_context(filling(folder))
     made = Outputs(outputs.TABLE, [folder] if folder else [], plan, args.overwrite)
     left = [one for one in plan if _is_left(one, how, made, work)]
     for line in made.notes():

@@ -31,7 +31,12 @@ ABOUT = About(
 )
 # Keys of config.data that only one source reads, with their values in configs/lipgen_motion.py: those of GRID,
 # and those of drawn speakers, which GRID uses only where config.data.drawn asks for some.
-OF_GRID = {'data.copies': 3, 'data.held_out': 0.2, 'data.drawn': 0}
+OF_GRID = {
+  'data.voices': 'Annie,Michael,adam,f1,f2,klatt2,linda,m1,m3',
+  'data.copies': 3,
+  'data.held_out': 0.2,
+  'data.drawn': 0,
+}
 OF_DRAWN = {
   'data.words_a_clip': 2,
   'data.spliced': 0.5,

@@ -39,10 +39,12 @@ class Person(NamedTuple):
   Attributes:
     crop: uint8 [96, 96] grey, its mouth as cropped by `jaxgen mouths`.
     points: float32 [40, 2], lip contours in the crop.
+    notes: what a user should know of how the face was found.
   """
 
   crop: np.ndarray
   points: np.ndarray
+  notes: tuple[str, ...] = ()
 
 
 class Cast(Protocol):
@@ -131,6 +133,8 @@ class Pictures:
 
   def __init__(self, folder: Path, higher: int = 0):
     self.higher, self.finder, self.pixels = higher, finder_kind(), 'all'
+    if folder.is_file():
+      raise DataError(f'{folder} is a file: give its folder, with one face in each picture')
     if not folder.is_dir():
       raise DataError(
         f'{folder}: no such folder of faces (for drawn speakers: {DRAWN}:100, or {DRAWN}:100:b)'
@@ -147,7 +151,8 @@ class Pictures:
       UnreadableError: the file cannot be read.
       DataError: no face is visible in it.
     """
-    return Person(*raised(self._find(self._paths[number]), self.higher))
+    found = self._find(self._paths[number])
+    return Person(*raised(found, self.higher), tuple(found.notes()))
 
   def picture(self, number: int) -> str:
     """See `Cast`."""

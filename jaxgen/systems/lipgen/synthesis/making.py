@@ -28,12 +28,14 @@ class Made(NamedTuple):
     face: the name of its face.
     why: '' if it was written, otherwise why there is no face.
     unreadable: whether the reason is that the face's file cannot be read.
+    notes: what a user should know of how the face was found.
   """
 
   clip: Clip
   face: str
   why: str = ''
   unreadable: bool = False
+  notes: tuple[str, ...] = ()
 
 
 def make_clips(
@@ -62,7 +64,7 @@ def make_clips(
       name = work.face.name
       write_clip(manifest.folder, work.clip, name, said, pasted(work.person.crop, frames, framing))
       manifest.add(work.clip, name, work.picture, said)
-      yield Made(work.clip, name)
+      yield Made(work.clip, name, notes=work.person.notes)
 
   waiting: list[_Work] = []
   framing = chain.framing._replace(top=chain.framing.top - cast.higher)

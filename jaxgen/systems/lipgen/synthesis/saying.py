@@ -1,6 +1,7 @@
 """Text to speech."""
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -13,6 +14,7 @@ from jaxgen.systems.lipgen.voices.sounds import RATE
 VOICE = 'f3'
 _PAUSE = 0.3  # seconds between phrases, before the first and after the last
 _STOPS = ',.;:!?'
+_SPOKEN = '&@%'  # punctuation that is read aloud
 _TOKEN = re.compile(
   rf"\[(?P<phonemes>[^\]]*)\]|(?P<word>[^\W_]+(?:'[^\W_]+)*)|(?P<stop>[{_STOPS}])"
 )
@@ -29,7 +31,7 @@ def say(text: str, voice: str = VOICE, dictionary: str = '') -> np.ndarray:
     dictionary: a file of words that CMUdict lacks or says otherwise; '' for none.
 
   Raises:
-    DataError: it has no words, the dictionary lacks one, or see `espeak.speak`.
+    DataError: it has no words, the dictionary lacks one, it has a sign such as `&`, or see `espeak.speak`.
     ConfigError: the extra is missing, or the voice does not exist.
   """
   silence = np.zeros(round(_PAUSE * RATE), np.float32)
@@ -43,8 +45,11 @@ def say(text: str, voice: str = VOICE, dictionary: str = '') -> np.ndarray:
 
 
 def _phrases(text: str, dictionary: Dictionary) -> Iterator[list[Sequence[str]]]:
-  """The phonemes of each word, by phrase."""
+  """The phonemes of each word, by phrase; quotes, dashes and other punctuation are not spoken."""
   phrases: list[list[Sequence[str]]] = [[]]
+  rest = _TOKEN.sub('', text)
+  if wrong := [c for c in rest if c in _SPOKEN or unicodedata.category(c)[0] in 'NS']:
+    raise DataError(f'{wrong[0]!r} in {text!r} cannot be spoken: write it as words')
   text = text.replace('\N{RIGHT SINGLE QUOTATION MARK}', "'")  # as in dictionaries
   for token in _TOKEN.finditer(one_line(text)):
     if token['stop']:
