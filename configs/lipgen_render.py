@@ -5,9 +5,9 @@
 learns to render speakers that jaxgen draws, 48 x 48 pixels, and ends with a strip of frames: warped, rendered
 and true. The inputs of the net are a picture of the face warped to the contours, a raster of the contours and
 the picture itself; it is trained to predict the velocities of a diffusion with zero terminal SNR, and DDIM
-renders overlapping windows of 8 frames in 10 steps. It takes about ten minutes on two idle CPU cores (33 while
-much other work was running), and the PSNR inside the mouth should reach 24 dB, where the warp has 23.4. The
-paper takes this stage from AniPortrait and gives no numbers for it: these are ours. Variants:
+renders overlapping windows of 8 frames in 10 steps. It takes ten to eleven minutes on two idle CPU cores (33
+while much other work was running), and the PSNR inside the mouth should reach 24 dB, where the warp has 23.4.
+The paper takes this stage from AniPortrait and gives no numbers for it: these are ours. Variants:
 
   procedural (the default)
   grid: the mouth of a real person, $JAXGEN_DATA/grid_s1_mouths, whose contours are labelled (extra [landmarks])
