@@ -21,9 +21,14 @@ def temporary_beside(path: Path) -> Path:
   return path.with_name(f'.{uuid.uuid4().hex}.tmp')
 
 
-def remove_temporary(folder: Path) -> None:
-  """Removes files named by `temporary_beside` in a folder and below, which a killed process leaves."""
-  for path in folder.rglob('.*.tmp'):
+def remove_temporary(folder: Path, within: str = '') -> None:
+  """Removes files named by `temporary_beside`, which a killed process leaves.
+
+  Args:
+    folder: where they are; nobody else may be writing there.
+    within: a pattern of subfolders, such as `*/train/`, to look in instead.
+  """
+  for path in folder.glob(f'{within}.*.tmp'):
     if _TEMPORARY.fullmatch(path.name):
       path.unlink(missing_ok=True)
 

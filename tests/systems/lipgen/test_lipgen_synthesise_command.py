@@ -35,7 +35,7 @@ def command_of(tmp_path, monkeypatch, capsys):
     rgb, shrunk = portraits._read(path, 64)
     if rgb.mean() < 100:
       raise DataError(f'{path}: no face found')
-    faces = 2 if path.stem == 'two' else 1
+    faces = 2 if path.stem.startswith('two') else 1
     return portraits.Portrait(path, rgb, *drawn[:2], np.eye(2, 3), 'mesh', faces, shrunk)
 
   net = Trained(configs.load('lipgen_render'), {}, {}, 1)
@@ -80,22 +80,27 @@ def test_pictures_that_cannot_be_read_are_named_and_the_rest_goes_on(tmp_path, c
 
 
 def test_how_a_face_was_found_is_told_once(tmp_path, command_of):
-  paint(tmp_path / 'faces' / 'anna.png', 200)
-  paint(tmp_path / 'faces' / 'two.png', 200)
+  for name in ('anna', 'two', 'two_more'):
+    paint(tmp_path / 'faces' / f'{name}.png', 200)
   code, found, told = command_of('--clips-per-face=2', said=('--words=about,water', '--voices=m1'))
-  assert code == 0 and len(found) == 4
-  assert told.count('two.png: 2 faces: the largest talks') == 1 and 'anna.png' not in told
+  assert code == 0 and len(found) == 6 and told.count('2 faces') == 2
+  assert 'two.png: 2 faces: the largest talks' in told and 'anna.png' not in told
+  assert '2 pictures: 2 faces: the largest talks' in told
 
 
 def test_what_a_killed_command_left_is_removed(tmp_path, command_of):
   paint(tmp_path / 'faces' / 'anna.png', 200)
   assert command_of()[0] == 0
-  left = temporary_beside(tmp_path / 'out' / 'ABOUT' / 'train' / 'ABOUT_00002.mp4')
-  mine = left.with_name('.mine.tmp')
-  for path in (left, mine):
+  out = tmp_path / 'out'
+  clip, table = (
+    temporary_beside(x) for x in (out / 'ABOUT' / 'train' / 'ABOUT_00002.mp4', out / ROWS)
+  )
+  mine, run = clip.with_name('.mine.tmp'), temporary_beside(out / 'run' / 'config.json')
+  run.parent.mkdir()
+  for path in (clip, table, mine, run):
     path.touch()
   assert command_of()[0] == 0
-  assert mine.exists() and not left.exists()
+  assert mine.exists() and run.exists() and not clip.exists() and not table.exists()
 
 
 def test_a_picture_that_was_replaced_is_not_taken_for_the_one_before(tmp_path, command_of):

@@ -1,6 +1,7 @@
 """`jaxgen synthesise`: makes clips of faces that say words, as training data for lip readers."""
 
 import argparse
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -256,18 +257,23 @@ def _make(
 def _shown(
   work: Batch, made: 'Iterable[Made]', total: int, args: argparse.Namespace
 ) -> 'Iterable[Made]':
-  """Reports clips as they are made, and of each picture once how its face was found, or why not."""
-  told = ''
+  """Reports clips as they are made, and how faces were found, or why not; a note that many share once."""
+  told, notes = '', Counter[str]()
   for one in work.bars(str(args.output), total)(made, 'clips'):
     if one.face != told:
       told = one.face
+      notes.update(one.notes)
       for note in one.notes:
-        work.note(f'{one.face}: {note}')
+        if notes[note] == 1:
+          work.note(f'{one.face}: {note}')
       if one.why:
         (work.fail if one.unreadable else work.drop)(one.face, one.why)
     if not one.why:
       work.made(f'{one.clip.name}.mp4', {'word': one.clip.word, 'face': one.face})
     yield one
+  for note, count in notes.items():
+    if count > 1:
+      work.note(f'{count:,} pictures: {note}')
 
 
 SYNTHESISE = Command(

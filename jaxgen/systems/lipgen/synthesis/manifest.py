@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxgen.errors import ConfigError, DataError, UserError
-from jaxgen.files import write_bytes, write_json
+from jaxgen.files import remove_temporary, write_bytes, write_json
 from jaxgen.systems.lipgen.synthesis.cast import Cast
 from jaxgen.systems.lipgen.synthesis.clip_files import files_of, is_name, is_written, names_in
 from jaxgen.systems.lipgen.synthesis.pairing import Clip
@@ -69,6 +69,7 @@ class Manifest:
     check_ours(folder)
     if not about.is_file():
       return
+    remove_temporary(folder, '*/train/')
     try:
       told = json.loads(about.read_text(encoding='utf-8'))
       found = dict(told['settings'])
