@@ -21,14 +21,13 @@ def temporary_beside(path: Path) -> Path:
   return path.with_name(f'.{uuid.uuid4().hex}.tmp')
 
 
-def remove_temporary(folder: Path, within: str = '') -> None:
+def remove_temporary(folder: Path) -> None:
   """Removes files named by `temporary_beside`, which a killed process leaves.
 
   Args:
-    folder: where they are; nobody else may be writing there.
-    within: a pattern of subfolders, such as `*/train/`, to look in instead.
+    folder: that they lie in, not below it; nobody else may be writing there.
   """
-  for path in folder.glob(f'{within}.*.tmp'):
+  for path in folder.glob('.*.tmp'):
     if _TEMPORARY.fullmatch(path.name):
       path.unlink(missing_ok=True)
 

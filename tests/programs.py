@@ -115,6 +115,34 @@ class Program:
     return export.export(jax.jit(call), platforms=platforms)(abstract_key(), variables, *arguments)
 
 
+def run_in_layouts(make, calls):
+  """A function of a layout and a precision: (program, states before and after each call, their metrics).
+
+  They are made when asked for, and kept; other layouts start where one device does. float64, unless another
+  precision is asked for, stays enabled until the end of the test that asks.
+
+  Args:
+    make: (layout's name, precision) -> `Program`.
+    calls: precision -> how many.
+  """
+
+  @functools.cache
+  def made(name, precision):
+    program, metrics, alone = make(name, precision), [], name == 'one device'
+    state = program.state() if alone else program.placed(made('one device', precision)[1][0])
+    states = [to_numpy(state)]
+    for _ in range(calls[precision]):
+      state = program.run(state, 1, metrics)
+      states.append(to_numpy(state))
+    return program, states, metrics
+
+  def of(name, precision='float64'):
+    jax.config.update('jax_enable_x64', precision == 'float64')
+    return made(name, precision)
+
+  return of
+
+
 def doubled(state):
   """What `to_numpy` made of a float32 state, in float64."""
   return jax.tree.map(lambda x: x.astype(np.float64) if x.dtype == np.float32 else x, state)

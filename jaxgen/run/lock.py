@@ -55,7 +55,7 @@ def exclusive(
 
 @contextmanager
 def filling(folder: Path, option: str = '--output') -> Iterator[None]:
-  """Locks a folder that a command fills, and removes the unfinished files of one that was killed.
+  """Locks a folder that a command fills, and removes unfinished files in it of one that was killed.
 
   Args:
     folder: must exist.

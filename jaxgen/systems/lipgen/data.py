@@ -18,7 +18,7 @@ from jaxgen.systems.lipgen.clips.clip_set import ClipRows, ClipSet
 from jaxgen.systems.lipgen.clips.framing import framing_of
 from jaxgen.systems.lipgen.clips.origins import Among
 from jaxgen.systems.lipgen.clips.pieces import in_pieces
-from jaxgen.systems.lipgen.clips.placed import like_facts, like_of
+from jaxgen.systems.lipgen.clips.placed import cropping_of, like_facts, like_of
 from jaxgen.systems.lipgen.config import LRW
 from jaxgen.systems.lipgen.corpus import (
   TRAINED_ON,
@@ -91,7 +91,7 @@ def make_evaluation_data(config: ConfigDict, facts: dict[str, Any]) -> Data:
   if config.data.name != LRW and TRAINED_ON not in facts:
     return make_data(config)
   if config.eval.pose:
-    turned.table_of(config, like_of(config))
+    turned.table_of(config, cropping_of(config, facts))
   corpus = load_corpus(config, training=False)
   of = config.data.dir or config.data.name
   clips = {

@@ -134,7 +134,7 @@ def _computed(config: ConfigDict) -> dict[str, Any]:
   return {
     f'{part}.{key}': tuple(x) if isinstance(x, list) else x
     for part, options in parts.items()
-    for key, x in sorted(options.items())
+    for key, x in options.items()
     if key != 'dropout'
   }
 

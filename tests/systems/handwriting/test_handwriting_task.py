@@ -11,7 +11,7 @@ import pytest
 from flax import traverse_util
 from handwriting_cases import PAPER, tiny, tiny_recogniser
 from helpers import assert_close, assert_same, final_state, moved, on_one_device, to_numpy, train
-from programs import FLOAT64, SEVERAL, Program, layout
+from programs import FLOAT64, SEVERAL, Program, layout, run_in_layouts
 
 from jaxgen import config as configs
 from jaxgen.errors import ConfigError
@@ -39,29 +39,13 @@ def data():
 
 @pytest.fixture(scope='module')
 def game():
-  """Of a layout and a precision: (program, states before and after each step, their metrics).
+  """The game in a layout and a precision, see `run_in_layouts`."""
 
-  Made when asked for; float64 stays enabled until the end of the test that asks.
-  """
+  def make(name, precision):
+    slow = SLOW if precision == 'float32' else {}
+    return Program(tiny(precision=precision, **slow), layout(name), 1)
 
-  @functools.cache
-  def made(name, precision):
-    slow, calls = ({}, 3) if precision == 'float64' else (SLOW, 2)
-    of_game = Program(tiny(precision=precision, **slow), layout(name), 1)
-    metrics, alone = [], name == 'one device'
-    start = None if alone else made('one device', precision)[1][0]
-    state = of_game.state() if alone else of_game.placed(start)
-    states = [to_numpy(state)]
-    for _ in range(calls):
-      state = of_game.run(state, 1, metrics)
-      states.append(to_numpy(state))
-    return of_game, states, metrics
-
-  def of(name, precision='float64'):
-    jax.config.update('jax_enable_x64', precision == 'float64')
-    return made(name, precision)
-
-  return of
+  return run_in_layouts(make, {'float64': 3, 'float32': 2})
 
 
 # --- Invariants ---

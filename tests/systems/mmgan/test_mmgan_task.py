@@ -1,6 +1,5 @@
 """The training step of the Mixed Membership GAN, and the house's invariants for it."""
 
-import functools
 import shutil
 
 import jax
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 from helpers import assert_close, assert_same, final_state, moved, on_one_device, to_numpy, train
 from mmgan_cases import tiny
-from programs import FLOAT64, SEVERAL, Program, layout
+from programs import FLOAT64, SEVERAL, Program, layout, run_in_layouts
 
 from jaxgen import config as configs
 from jaxgen.errors import ConfigError
@@ -37,28 +36,11 @@ def program(variant='A_fixed', name='one device', num_steps=1, **overrides):
 
 @pytest.fixture(scope='module')
 def trained():
-  """Of a layout and a precision: (program, states before and after each step, their metrics), learned mixture.
-
-  Made when asked for; float64 stays enabled until the end of the test that asks.
-  """
-
-  @functools.cache
-  def made(name, precision):
-    of_learned = program('A_learned', name, precision=precision, **OURS)
-    metrics, alone = [], name == 'one device'
-    start = None if alone else made('one device', precision)[1][0]
-    state = of_learned.state() if alone else of_learned.placed(start)
-    states = [to_numpy(state)]
-    for _ in range(5 if precision == 'float64' else 2):
-      state = of_learned.run(state, 1, metrics)
-      states.append(to_numpy(state))
-    return of_learned, states, metrics
-
-  def of(name, precision='float64'):
-    jax.config.update('jax_enable_x64', precision == 'float64')
-    return made(name, precision)
-
-  return of
+  """A learned mixture in a layout and a precision, see `run_in_layouts`."""
+  return run_in_layouts(
+    lambda name, precision: program('A_learned', name, precision=precision, **OURS),
+    {'float64': 5, 'float32': 2},
+  )
 
 
 # --- Invariants ---

@@ -69,7 +69,8 @@ class Manifest:
     check_ours(folder)
     if not about.is_file():
       return
-    remove_temporary(folder, '*/train/')
+    for clips in folder.glob('*/train'):
+      remove_temporary(clips)
     try:
       told = json.loads(about.read_text(encoding='utf-8'))
       found = dict(told['settings'])

@@ -48,8 +48,8 @@ def _phrases(text: str, dictionary: Dictionary) -> Iterator[list[Sequence[str]]]
   """The phonemes of each word, by phrase; quotes, dashes and other punctuation are not spoken."""
   phrases: list[list[Sequence[str]]] = [[]]
   rest = _TOKEN.sub('', text)
-  if wrong := [c for c in rest if c in _SPOKEN or unicodedata.category(c)[0] in 'NS']:
-    raise DataError(f'{wrong[0]!r} in {text!r} cannot be spoken: write it as words')
+  if sign := next((c for c in rest if c in _SPOKEN or unicodedata.category(c)[0] in 'NS'), ''):
+    raise DataError(f'{sign!r} in {text!r} cannot be spoken: write it as words')
   text = text.replace('\N{RIGHT SINGLE QUOTATION MARK}', "'")  # as in dictionaries
   for token in _TOKEN.finditer(one_line(text)):
     if token['stop']:

@@ -74,17 +74,18 @@ class Landmarks(NamedTuple):
     return [(first, end) for first, end in ends if end - first > LONGEST_LOSS]
 
   def lines(self) -> list[str]:
-    """Messages for the user about several faces, and frames without one."""
+    """Messages for the user about several faces, and frames without one or with an unsure mesh."""
     of = counted(len(self.found), 'frame')
     told = []
     if self.faces > 1:
       told.append(f'{self.faces} faces in {of}: the largest was tracked')
-    missing = int((~self.found).sum())
-    if 2 * self.unclear > len(self.found) - missing:
+    seen = int(self.found.sum())
+    if 2 * self.unclear > seen:
       told.append(
-        f'the mesh is unsure of the face in {self.unclear} of {len(self.found) - missing} frames: is it '
-        'upside down, covered or blurred?'
+        f'the mesh is unsure of the face in {self.unclear} of {seen} frames: is it upside down, covered or '
+        'blurred?'
       )
+    missing = len(self.found) - seen
     if missing:
       told.append(f'no face in {missing} of {of}: its position was interpolated')
     return told
