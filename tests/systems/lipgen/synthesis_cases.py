@@ -1,8 +1,20 @@
-"""What tests of synthetic clips share: a chain without nets."""
+"""What tests of synthetic clips share: words and voices, what says them, and a chain without nets."""
+
+import functools
 
 import numpy as np
 
 from jaxgen.systems.lipgen.clips.framing import LIPS
+from jaxgen.systems.lipgen.speech.dictionary import find_dictionary
+from jaxgen.systems.lipgen.synthesis import spoken_clips
+
+WORDS, VOICES = ('about', 'water', 'people'), ('m1', 'f1')
+
+
+@functools.cache
+def say():
+  """What says a clip; sound is rebuilt once."""
+  return functools.cache(spoken_clips.saying(WORDS, VOICES, find_dictionary()))
 
 
 class Chain:
