@@ -1,6 +1,7 @@
 """A tiny reader with random weights, and one that says what it is told to."""
 
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,8 @@ from helpers import override
 from jaxgen import config as configs
 from jaxgen.systems.lipgen.importing import torch_name
 from jaxgen.systems.lipgen.networks.front_end import FrontEnd
+from jaxgen.systems.lipgen.networks.reader import make_reader
+from jaxgen.systems.lipgen.networks.sizes import paper_sizes
 from jaxgen.systems.lipgen.task import make_model
 from jaxgen.systems.lipgen.video.crops import MOUTHS
 from jaxgen.task import Trained
@@ -118,3 +121,47 @@ def published_shapes(shapes):
     assert name not in found
     found[name] = shape
   return found
+
+
+class Published(NamedTuple):
+  """A narrow reader in the published layout: its arrays by name, what it sees, and what it reads of that.
+
+  Attributes:
+    words: [2, 5] logits, computed by the twin in PyTorch (benchmarks/twins/lipgen.py) with these arrays.
+  """
+
+  state: dict[str, np.ndarray]
+  frames: np.ndarray
+  boundary: np.ndarray
+  words: np.ndarray
+
+
+WORDS_OF_THE_TWIN = (
+  (-12.148232, 9.703882, -16.823797, 7.23751, 4.182227),
+  (-10.663445, 8.38462, -14.753435, 7.157924, 3.908258),
+)
+NARROW = {'stem': 4, 'widths': (4, 4, 5, 6), 'width': 8, 'growth': 6, 'squeeze': 4}
+
+
+def published_reader():
+  """The same on every machine; kernels keep the variance of what they see, scales are around 1."""
+  sizes = paper_sizes('dctcn')
+  sizes['front_end'] |= {name: NARROW[name] for name in ('stem', 'widths')}
+  sizes['back_end'] |= {name: NARROW[name] for name in ('width', 'growth', 'squeeze')}
+  net = make_reader(5, sizes['front_end'], sizes['back_end'], boundary=True)
+  shapes = jax.eval_shape(net.init, jax.random.key(0), jnp.zeros((1, 1, 88, 88, 1)))
+  random = np.random.default_rng(0)
+  state = {}
+  for name, shape in sorted(published_shapes(shapes).items()):
+    values = random.standard_normal(shape)
+    if len(shape) > 1:
+      values *= (2 / np.prod(shape[1:])) ** 0.5
+    elif name.endswith('running_var'):
+      values = 0.5 + values**2
+    else:
+      values = 0.3 * values + name.endswith('.weight')
+    state[name] = values.astype(np.float32)
+  random = np.random.default_rng(1)
+  boundary = random.integers(0, 2, (2, 7)).astype(np.float32)
+  frames = random.standard_normal((2, 7, 28, 28, 1), np.float32)
+  return Published(state, frames, boundary, np.array(WORDS_OF_THE_TWIN))

@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from lip_readers import published_shapes
+from helpers import benchmark
+from lip_readers import NARROW, published_reader, published_shapes
 
 from jaxgen.errors import DataError
 from jaxgen.systems.lipgen.importing import variables_from_torch
@@ -47,3 +48,26 @@ def test_a_state_dict_without_a_reader_is_refused_by_name():
   state = {'frontend3D.0.weight': np.zeros((64, 1, 5, 7, 7), np.float32)}
   with pytest.raises(DataError, match=r'ResNet-18 \+ DC-TCN: it has no frontend3D.1.bias, .* more'):
     variables_from_torch(state)
+
+
+@pytest.mark.usefixtures('quick_compilation')
+def test_imported_weights_read_what_the_published_layout_does():
+  published = published_reader()
+  variables, sizes = variables_from_torch(published.state)
+  net = make_reader(**sizes)
+  mask = np.ones(published.frames.shape[:2], np.float32)
+  found = jax.jit(net.apply)(variables, published.frames, mask, published.boundary)
+  assert sizes['boundary'] and np.ptp(published.words, 0).min() > 0.01
+  np.testing.assert_allclose(found.words, published.words, atol=1e-3)
+
+
+def test_the_twin_reads_what_is_stored_of_it():
+  torch = pytest.importorskip('torch', reason='the twin is written in PyTorch: not installed')
+  published = published_reader()
+  net = benchmark('twins.lipgen').Reader(num_words=5, boundary=True, **NARROW).eval()
+  counts = {name: x for name, x in net.state_dict().items() if name.endswith('batches_tracked')}
+  net.load_state_dict({name: torch.from_numpy(x) for name, x in published.state.items()} | counts)
+  with torch.no_grad():
+    clips = torch.from_numpy(published.frames[..., 0][:, None].copy())
+    found = net(clips, torch.from_numpy(published.boundary)).numpy()
+  np.testing.assert_allclose(found, published.words, atol=1e-4)
