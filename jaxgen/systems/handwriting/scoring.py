@@ -9,7 +9,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from jaxgen.data.folders import expanded
-from jaxgen.errors import DataError
+from jaxgen.errors import ConfigError, DataError
 from jaxgen.passes import Bars, no_bars
 from jaxgen.systems.handwriting.certainty import right_words
 from jaxgen.systems.handwriting.corpus import sets
@@ -125,6 +125,11 @@ def words_to_score(
   data, path = config.data, expanded(name)
   known = path.name if path.is_dir() else name
   learned = known in sets(config) or _learned_from(path, config)
+  if (known in KNOWN or learned) and layout != Layout():
+    raise ConfigError(
+      f'{name}: its layout is known, as for other sets that the reader learned from or that jaxgen names: omit '
+      '--table, --columns and --level'
+    )
   own = SplitRule(test_writers=(data.test_writers,)) if learned and data.test_writers else None
   directory, split = '', own
   if known in KNOWN:

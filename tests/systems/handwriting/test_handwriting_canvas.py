@@ -100,8 +100,11 @@ def test_empty_rows_around_a_word_are_left_out():
   mark[60:70, 40:44], dash[44:50, 20:70] = 0, 0
   for kept in (word[6:34], mark, dash, np.full((60, 90), 200, np.uint8)):
     assert without_margins(kept).shape == kept.shape
-  long = margins(np.tile(word, (1, 12)), 100, 100)
-  assert len(without_margins(long)) == round(long.shape[1] / 64)
+  # A line becomes no wider than the widest canvas.
+  for more in range(4):
+    long = margins(np.pad(np.tile(word, (1, 12)), ((0, 0), (0, 16 * more)), mode='edge'), 100, 100)
+    cropped = without_margins(long)
+    assert 4000 < resized(cropped, 64).shape[1] <= 4096
 
 
 def test_what_is_blank():

@@ -34,7 +34,18 @@ def test_spans_of_a_lattice_made_by_hand():
   np.testing.assert_array_equal(touching, [[2, 4], [4, 7], [7, 10], [10, 13]])
   pixels = spans.pixel_spans(touching, stride=2, width=40, offset=6, scale=1.5)
   np.testing.assert_array_equal(pixels, [[0, 3], [3, 12], [12, 21], [21, 30]])
-  assert spans.pixel_spans(touching, stride=2, width=15).max() == 15
+  # A shift moves the outer edges no further than to the ink.
+  for ink, first, last in ((None, 6, 28), (slice(1, 30), 4, 28), (slice(5, 27), 5, 27)):
+    pixels = spans.pixel_spans(touching, stride=2, width=40, shift=2, ink=ink)
+    np.testing.assert_array_equal(pixels, [[first, 10], [10, 16], [16, 22], [22, last]])
+  # It leaves no symbol without a column, from right to left either.
+  ends = [[5, 9], [9, 10], [10, 11], [11, 12]]
+  for given, expected in ((touching, ends), (touching[::-1], ends[::-1])):
+    found = spans.pixel_spans(given, stride=2, width=12, shift=1)
+    np.testing.assert_array_equal(found, expected)
+  assert spans.pixel_spans(touching, stride=2, width=3).max() == 3
+  apart = spans.pixel_spans(said, stride=2, width=30, scale=0.25)
+  assert (apart[:, 1] > apart[:, 0]).all() and (apart[1:, 0] >= apart[:-1, 1]).all()
 
 
 @pytest.mark.parametrize('label', [(1,), (1, 2), (2, 2), (1, 2, 1), ()])

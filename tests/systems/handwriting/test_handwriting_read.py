@@ -172,6 +172,7 @@ def test_what_cannot_be_read_is_told_and_the_rest_goes_on(
   (tmp_path / 'empty').mkdir()
   refused = {
     str(tmp_path / 'missing.png'): 'no such file',
+    'x' * 300: 'cannot be opened: File name too long',
     str(tmp_path / 'text.png'): 'not an image',
     str(tmp_path / 'empty'): 'contains no image',
     page: '5 lines of text',
@@ -196,7 +197,7 @@ def test_what_cannot_be_read_is_told_and_the_rest_goes_on(
   for path, why in refused.items():
     assert set(by_path[path]) == {'image', 'error'} and why in by_path[path]['error'], path
     assert f'error: {by_path[path]["error"]}' in told
-  assert '9 of 11 images could not be read' in told
+  assert '10 of 12 images could not be read' in told
   assert by_path[blank] == {
     'image': blank, 'text': '', 'confidence': 1.0, 'alternatives': [], 'characters': [], 'words': [],
   }  # fmt: skip
@@ -285,6 +286,7 @@ def test_mistakes_are_one_line(weights, pictures, trained, tmp_path, monkeypatch
     ([given_weights, '--beam=-1'], '--beam=-1 must be from 0'),
     ([given_weights, '--beam=5000'], '--beam=5000 must be from 0 to 4,096'),
     ([given_weights, '--nbest=0'], '--nbest=0 must be at least 1'),
+    ([given_weights, '--nbest=9', '--beam=2'], '--nbest=9 needs --beam=9 or more'),
     ([given_weights, '--lexicon=words.txt', '--beam=0'], '--lexicon needs --beam'),
     ([given_weights, '--lexicon-weight=1'], 'name one with --lexicon'),
     ([given_weights, '--lexicon=x', '--lexicon-weight=nan'], 'must be 0 or more'),
@@ -320,6 +322,10 @@ def test_characters_are_where_they_stand_in_the_given_picture(tmp_path):
     (later,) = moved([opened(tmp_path, bars('abba ab', times=times))])
     for before, after in zip(answer.characters[1:-1], later.characters[1:-1], strict=True):
       assert (after.start, after.end) == (before.start + 3 * times, before.end + 3 * times)
+    # The ink is in columns 4 to 84 of 88.
+    assert answer.words[0].start == 0 and answer.words[-1].end == 88 * times
+    assert later.words[0].start <= 4 * times and later.words[-1].end >= 84 * times
+    assert answer.characters[0].start <= later.characters[0].start <= 5 * times
 
 
 def test_one_program_a_width(tmp_path):

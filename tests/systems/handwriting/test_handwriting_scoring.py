@@ -88,6 +88,8 @@ def test_a_reader_is_not_scored_by_what_it_learned_from(weights, tmp_path, capsy
   (tmp_path / 'link').symlink_to(folder)
   _, (linked,), _ = scores(capsys, f'--weights={learned}', tmp_path / 'link')
   assert {**linked, 'set': ''} == {**found, 'set': ''}
+  status, (refused,), _ = scores(capsys, f'--weights={learned}', '--table=other.csv', folder)
+  assert status == 1 and 'its layout is known' in refused['error']
   assert scores(capsys, f'--weights={weights()}', folder)[1][0]['images'] == 8
   # So is a known set, which has test rows by a rule, whatever its folder.
   known = tmp_path / 'dhsd_words_de'

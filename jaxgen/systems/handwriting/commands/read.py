@@ -83,6 +83,8 @@ def _check(args: argparse.Namespace) -> None:
     raise ConfigError(f'--nbest={args.nbest} must be at least 1')
   if (args.nbest or 1) > 1 and not args.beam:
     raise ConfigError(f'--nbest={args.nbest} needs --beam above 0: greedy decoding finds one text')
+  if (args.nbest or 1) > args.beam > 0:
+    raise ConfigError(f'--nbest={args.nbest} needs --beam={args.nbest} or more')
   if args.lexicon and not args.beam:
     raise ConfigError('--lexicon needs --beam above 0')
   if args.lexicon_weight is not None:

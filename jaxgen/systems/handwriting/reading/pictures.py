@@ -80,10 +80,14 @@ def given(arguments: Sequence[str]) -> tuple[list[Given], list[str]]:
     if not name:  # e.g. from an unset variable; its path would be the current folder
       found[name] = Given(name, 'a name is empty: name an image or a folder')
       continue
-    if not Path(name).is_dir():
+    try:
+      listing = sorted_files(Path(name)) if Path(name).is_dir() else None
+    except OSError as error:
+      found.setdefault(name, Given(name, f'{name}: cannot be opened: {error.strerror}'))
+      continue
+    if listing is None:
       found.setdefault(name, Given(name))
       continue
-    listing = sorted_files(Path(name))
     told += [f'{name}: {line}' for line in listing.told]
     if not listing.images:
       error = f'{name}: contains no image ({", ".join(SUFFIXES)})'

@@ -18,7 +18,7 @@ from jaxgen.systems.handwriting.reading.charset import Charset
 from jaxgen.systems.handwriting.reading.pictures import Picture
 from jaxgen.systems.handwriting.reading.spans import pixel_spans
 from jaxgen.systems.handwriting.reading.understanding import Decoding, Understood, understood
-from jaxgen.systems.handwriting.real.canvas import Ink, line_widths, padded
+from jaxgen.systems.handwriting.real.canvas import Ink, extent, ink_of, line_widths, padded
 from jaxgen.task import PyTree
 
 # Columns per batch at height 64: the amount of computation does not depend on how wide the pictures are.
@@ -165,8 +165,10 @@ class Service:
       found = understood(
         logits[i, : lengths[i]], model.charset, self.decoding, model.calibration, rtl=model.rtl
       )
-      offset = (float(canvas - widths[i]) if left else 0.0) - model.calibration.shift
-      answers.append(_answer(found, picture, model.net.frame_stride, offset))
+      offset = float(canvas - widths[i]) if left else 0.0
+      answers.append(
+        _answer(found, picture, model.net.frame_stride, offset, model.calibration.shift)
+      )
     return answers
 
 
@@ -175,11 +177,15 @@ def rows_of(height: int, canvas: int) -> int:
   return max(1, min(_MOST_ROWS, _COLUMNS * height // 64 // canvas))
 
 
-def _answer(found: Understood, picture: Picture, stride: int, offset: float) -> Answer:
+def _answer(
+  found: Understood, picture: Picture, stride: int, offset: float, shift: float
+) -> Answer:
   """The answer, with frames converted to columns of the given picture."""
+  ink = extent(ink_of(picture.image).sum(0))
 
   def columns(spans: np.ndarray) -> list[list[int]]:
-    return pixel_spans(spans, stride, picture.width, offset, picture.scale).tolist()
+    found = pixel_spans(spans, stride, picture.width, offset, picture.scale, shift, ink)
+    return found.tolist()
 
   characters = [
     Span(symbol, *span) for symbol, span in zip(found.symbols, columns(found.spans), strict=True)

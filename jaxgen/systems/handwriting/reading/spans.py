@@ -37,22 +37,47 @@ def frame_spans(
 
 
 def pixel_spans(
-  spans: np.ndarray, stride: float, width: int, offset: float = 0.0, scale: float = 1.0
+  spans: np.ndarray,
+  stride: float,
+  width: int,
+  offset: float = 0.0,
+  scale: float = 1.0,
+  shift: float = 0.0,
+  ink: slice | None = None,
 ) -> np.ndarray:
   """Converts spans of frames to columns of the given image.
 
   Args:
-    spans: [U, 2] from `frame_spans`.
+    spans: [U, 2] from `frame_spans` or `word_frames`, disjoint.
     stride: columns of the recogniser's canvas per frame.
     width: of the given image, pixels.
     offset: columns of padding left of the image on the canvas.
     scale: pixels of the given image per column of the canvas.
+    shift: columns of the canvas by which symbols are right of their frames.
+    ink: columns with ink of the image as it is on the canvas; the first span begins, and the last one ends, no
+      further from them than the shift makes necessary. None: both are shifted.
 
   Returns:
-    [U, 2] int in [0, width], first column and first column after it.
+    [U, 2] int in [0, width], first column and first column after it, disjoint, with at least one column each if
+    the image has so many.
   """
-  columns = (np.asarray(spans) * stride - offset) * scale
-  return np.clip(np.rint(columns), 0, width).astype(int)
+  frames = np.asarray(spans, float).reshape(-1, 2)
+  order = np.argsort(frames[:, 0])
+  columns = frames[order] * stride - offset + shift
+  if ink is not None and len(frames):
+    outer = columns[[0, -1], [0, 1]]
+    inside = np.clip((ink.start, ink.stop), outer - max(shift, 0), outer - min(shift, 0))
+    columns[[0, -1], [0, 1]] = inside
+  starts, ends = np.clip(np.rint(columns * scale), 0, width).astype(int).T
+  if 0 < len(starts) <= width:
+    touching, places = ends[:-1] >= starts[1:], np.arange(len(starts))
+    starts = np.maximum.accumulate(starts - places) + places
+    starts = np.minimum(starts, width - len(starts) + places)
+    ends = np.maximum(ends, starts + 1)
+    ends[:-1] = np.where(touching, starts[1:], np.minimum(ends[:-1], starts[1:]))
+  found = np.empty(frames.shape, int)
+  found[order] = np.stack([starts, ends], -1)
+  return found
 
 
 def words(spelling: Sequence[str]) -> list[slice]:

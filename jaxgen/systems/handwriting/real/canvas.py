@@ -4,6 +4,7 @@ Images are uint8 [H, W], 255 the paper and 0 the ink.
 """
 
 import functools
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -162,7 +163,10 @@ def without_margins(image: np.ndarray) -> np.ndarray:
   if ink.shape[1] < _NARROW * len(ink) or (ink > 0).mean() > _SOLID:
     return image
   scale = height / len(small)
-  wanted = round(max(len(ink) * scale / _FILLED, width * 64 / _LINE_WIDTHS[-1]))
+  narrowest = math.ceil(
+    width * 64 / _LINE_WIDTHS[-1]
+  )  # rounded up: it has to fit the widest canvas
+  wanted = max(round(len(ink) * scale / _FILLED), narrowest)
   first = round((rows.start + rows.stop) * scale / 2 - wanted / 2)
   first = max(0, min(first, height - wanted))
   return image[first : first + wanted]
