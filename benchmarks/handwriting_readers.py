@@ -23,21 +23,23 @@ import machine
 import numpy as np
 import rows
 from PIL import Image
+from rapidfuzz.distance import Levenshtein
 
 from jaxgen import config as configs
 from jaxgen.command import exits
+from jaxgen.data.order import generator
 from jaxgen.errors import ConfigError
 from jaxgen.files import write_json
 from jaxgen.run import inference, startup
 from jaxgen.systems.handwriting import apply
 from jaxgen.systems.handwriting.drawn.drawing import Canvas
-from jaxgen.systems.handwriting.drawn.examples import Writing, draw_example
-from jaxgen.systems.handwriting.drawn.faces import shipped_faces
-from jaxgen.systems.handwriting.drawn.hands import CLEAN
-from jaxgen.systems.handwriting.drawn.word_lists import french_words
+from jaxgen.systems.handwriting.drawn.examples import Example, Writing, draw_example
+from jaxgen.systems.handwriting.drawn.faces import missing, shipped_faces
+from jaxgen.systems.handwriting.drawn.hands import CLEAN, ON_WHITE
+from jaxgen.systems.handwriting.drawn.word_lists import WordList, french_words
 from jaxgen.systems.handwriting.reading.calibration import NONE, errors_by_chance, reliability
 from jaxgen.systems.handwriting.reading.error_rates import error_rates, intervals
-from jaxgen.systems.handwriting.reading.pictures import picture_of
+from jaxgen.systems.handwriting.reading.pictures import Picture, picture_of
 from jaxgen.systems.handwriting.reading.service import Model, Service
 from jaxgen.systems.handwriting.reading.understanding import Decoding
 from jaxgen.systems.handwriting.real.canvas import Ink
@@ -52,6 +54,7 @@ FIGURES = ('cer', 'wer', 'ece', 'ece_uncalibrated', *FITTED, 'num_examples', 'dr
 TABLE = rows.Table('handwriting_recogniser', SETS, FIGURES, FIGURES, rows.has('cer'))
 LANGUAGES = {'de': 'deu', 'fr': 'fra'}
 DRAWN = 320  # words by which the places of symbols are measured
+LETTERS = 20  # drawn words with each letter
 MARGIN = 16  # white pixels around a picture, which Tesseract needs
 
 
@@ -160,13 +163,11 @@ def places_of_symbols(model: Model) -> dict[str, float]:
     The shift in columns at the reader's height; the median distance as a fraction of a symbol's width, without
     and with it; and the number of words that were read correctly, of which alone it is measured.
   """
-  height, ink = model.size[0], model.preprocessing()
+  height = model.size[0]
   hands = CLEAN._replace(slant=(0.0, 0.0))  # a slanted symbol has no columns of its own
   writing = Writing(french_words(), shipped_faces(), Canvas(height, 512), hands=hands)
   drawn = [draw_example(writing, 0, i) for i in range(DRAWN)]
-  pictures = [
-    picture_of(x.image.reshape(height, -1), 'a drawn word', ink, model.widest) for x in drawn
-  ]
+  pictures = [_prepared(x, model) for x in drawn]
 
   def gaps(shift: float, part: int) -> tuple[np.ndarray, np.ndarray, int]:
     """Distances of centres in columns of the pictures as read, widths of symbols there, and number of words."""
@@ -189,6 +190,41 @@ def places_of_symbols(model: Model) -> dict[str, float]:
     'away': float(np.median(np.abs(left) / width)),
     'words': words,
   }
+
+
+def misread_letters(model: Model) -> dict[str, float]:
+  """By letter of a reader's charset, the share of drawn words in which it misreads it.
+
+  Each letter stands in LETTERS French words of 4 to 8 letters that do not have it otherwise: capitals at the
+  beginning, others anywhere. It is misread if the edits from the word to the reading change or delete it.
+  """
+  height, rng = model.size[0], generator(0, 'words with letters', 0)
+  words, faces, service = french_words().words, shipped_faces(), Service(model, Decoding(0, 1))
+  found = {}
+  for letter in filter(str.isalpha, model.charset.symbols):
+    if all(missing(face, letter) for face in faces):
+      continue
+    places = dict[str, int]()
+    while len(places) < LETTERS:
+      word = words[int(rng.integers(len(words)))]
+      if 4 <= len(word) <= 8 and letter not in word:
+        at = 0 if letter.isupper() else int(rng.integers(len(word)))
+        places[word[:at] + letter + word[at + 1 :]] = at
+    writing = Writing(WordList(letter, tuple(places)), faces, Canvas(height, 512), ON_WHITE)
+    drawn = [draw_example(writing, 0, i) for i in range(LETTERS)]
+    answers = service([_prepared(x, model) for x in drawn])
+    edits = [Levenshtein.editops(x.text, y.text) for x, y in zip(drawn, answers, strict=True)]
+    wrong = [
+      any(edit.src_pos == places[x.text] and edit.tag != 'insert' for edit in of)
+      for x, of in zip(drawn, edits, strict=True)
+    ]
+    found[letter] = float(np.mean(wrong))
+  return found
+
+
+def _prepared(drawn: Example, model: Model) -> Picture:
+  image = drawn.image.reshape(model.size[0], -1)
+  return picture_of(image, 'a drawn word', model.preprocessing(), model.widest)
 
 
 def check_tesseract() -> None:

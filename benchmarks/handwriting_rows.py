@@ -152,7 +152,8 @@ def figures(
     path = start_folder(row, seed, args) / 'evaluation.json'
     start = chosen(json.loads(path.read_text())) if path.is_file() else {}
     found |= {f'start.{name}': x for name, x in start.items()}
-  return {**found, 'environment': machine.describe()}
+  _, name = rows.configured(TABLE, variant, seed, pairs)
+  return {**found, 'environment': machine.describe(args.runs / name / 'evaluation.json')}
 
 
 def common(args: argparse.Namespace) -> dict[str, Any]:

@@ -46,7 +46,13 @@ TABLES = {
 # Rows whose networks differ from the others'.
 OWN_NETWORKS = ('no_attention', 'first_linear')
 COUNTED = {'real': 'num_examples', 'generated': 'num_generated'}
-_START = ('generated_cer', 'generated_cer_own')
+# Of a start: figure, name, form and unit.
+_START = (
+  ('generated_cer', 'CER', '{:.3f}', 1.0),
+  ('generated_cer_own', 'by R', '{:.3f}', 1.0),
+  ('fid_r', 'FID-R', '{:.2f}', 1.0),
+  ('geometry_score', 'GS', '{:.2f}', 1e3),
+)
 _SPREAD = [f'style_spread.relative.{name}' for name in ('slant', 'stroke_width', 'ink')]
 _NORMS = [f'grad_norm_ratio.{name}' for name in ('pixels', 'parameters')]
 
@@ -237,8 +243,9 @@ def _floors(found: dict[str, Any], rows: list[str]) -> str:
 def _apart(a: dict[str, Any], b: dict[str, Any], floor: float) -> bool:
   """Whether a score's interval lies below that of a larger score that is above the floor."""
   a, b = a['geometry_score'], b['geometry_score']
-  ends = a['mean'] + a['interval95'], b['mean'] - b['interval95']
-  return min(a['n'], b['n']) > 2 and ends[0] < ends[1] and floor < b['mean']
+  if min(a['n'], b['n']) < 3:
+    return False
+  return a['mean'] + a['interval95'] < b['mean'] - b['interval95'] and floor < b['mean']
 
 
 def starts(found: dict[str, Any]) -> list[str]:
@@ -246,10 +253,14 @@ def starts(found: dict[str, Any]) -> list[str]:
   told = {}
   for name, figures in found.items():
     if 'start.generated_cer' in figures:
-      of = name if name in OWN_NETWORKS else 'the other rows'
-      seen, by_r = (_cell(figures, f'start.{key}', '{:.3f}') for key in _START)
-      told[of] = f'{of if of != name else f"`{name}`"} {seen} (by R {by_r})'
-  return [f'CER of the starts on seen words: {", ".join(told.values())}.'] if told else []
+      of = f'`{name}`' if name in OWN_NETWORKS else 'the other rows'
+      cells = [
+        f'{called} {_cell(figures, f"start.{key}", form, unit)}'
+        for key, called, form, unit in _START
+        if f'start.{key}' in figures
+      ]
+      told[of] = f'{of} {", ".join(cells)}'
+  return [f'The starts, on seen words: {"; ".join(told.values())}.'] if told else []
 
 
 def _names(names: Iterable[str]) -> str:

@@ -9,9 +9,10 @@ jaxgen/weights/handwriting.safetensors from the writer's newest step (or --write
 renders jaxgen/weights/HANDWRITING.md and HANDWRITING_READER.md from the result file, which keeps what is not
 given. The runs themselves are not changed. The sets are in $JAXGEN_DATA.
 
-Without runs, the present files are updated: --calibrate refits the reader's confidences, with --preparation
-after changing how it prepares pictures; --sampling changes the writer's noise, as in --sampling
-eval.truncation=0.5. --symbols lists the less legible symbols in the card.
+Without runs, the present files are updated: --letters measures anew which letters the reader misreads;
+--calibrate refits its confidences, with --preparation after changing how it prepares pictures; --sampling
+changes the writer's noise, as in --sampling eval.truncation=0.5. --symbols lists the less legible symbols in
+the card.
 """
 
 import argparse
@@ -100,6 +101,9 @@ def main() -> None:
     metavar='KEY=VALUE',
     help='with --calibrate: data.* by which the reader that ships is to prepare pictures',
   )
+  parser.add_argument(
+    '--letters', action='store_true', help='measure which letters the reader that ships misreads'
+  )
   parser.add_argument('--writer', type=Path, metavar='RUN', help='a run of handwriting:small')
   parser.add_argument('--writer-step', type=int, help='a saved step; the newest by default')
   parser.add_argument(
@@ -119,6 +123,8 @@ def main() -> None:
     rows['reader'] = ship_reader(args.reader, rows.get('reader', {}).get('sets', {}))
   elif args.calibrate:
     rows['reader'] = calibrate_reader(rows['reader'], args.preparation)
+  elif args.letters:
+    rows['reader']['letters'] = readers.misread_letters(apply.reading_model(loading.load(READER)))
   if args.writer:
     rows['writer'] = ship_writer(args.writer, args.writer_step)
   elif args.sampling:
@@ -155,7 +161,11 @@ def calibrate_reader(row: dict[str, Any], changes: Sequence[str]) -> dict[str, A
   trained = trained._replace(config=config, facts=facts)
   with tempfile.TemporaryDirectory() as folder:
     found = inference.evaluate(save_weights(Path(folder) / READER.name, trained))
-  about = {key: value for key, value in row.items() if key not in ('together', 'symbols', 'sets')}
+  about = {
+    key: value
+    for key, value in row.items()
+    if key not in ('together', 'symbols', 'letters', 'sets')
+  }
   return written_reader(trained, about, found, row['sets'])
 
 
@@ -182,7 +192,8 @@ def written_reader(
     machine.say(f'{name}: {sets[name]}')
   kept = 'cer', 'wer', 'ece', 'ece_uncalibrated', *FITTED, 'num_examples'
   together = {key: found[key] for key in kept}
-  return {**row, 'together': together, 'symbols': places, 'sets': sets}
+  letters = readers.misread_letters(apply.reading_model(trained))
+  return {**row, 'together': together, 'symbols': places, 'letters': letters, 'sets': sets}
 
 
 def ship_writer(run: Path, step: int | None) -> dict[str, Any]:

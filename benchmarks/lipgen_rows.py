@@ -92,7 +92,7 @@ def figures(
     found = rows.figures(TABLE, variant, seed, given, reporter)
   return {
     **{name: found.get(name) for name in ('step', *FIGURES)},
-    'environment': machine.describe(),
+    'environment': machine.describe(path),
   }
 
 

@@ -103,11 +103,10 @@ def difference(runs: dict[str, Any], before: str, after: str, figure: str) -> di
 
 def decided(found: dict[str, Any]) -> str:
   """A difference in percentage points and its conclusion: none if 0 lies inside the interval."""
-  mean, half = 100 * found['mean'], 100 * found['interval95']
+  mean = 100 * found['mean']
   if found['n'] < LEAST:
-    return (
-      f'{mean:+.1f} (one seed decides nothing)' if found['n'] == 1 else f'{mean:+.1f} (too few)'
-    )
+    return f'{mean:+.1f} ({"one seed decides nothing" if found["n"] == 1 else "too few"})'
+  half = 100 * found['interval95']
   told = 'none' if abs(mean) <= half else ('better' if mean > 0 else 'worse')
   return f'{told}: {mean:+.1f} ± {half:.1f}'
 

@@ -140,7 +140,7 @@ def measured(
     done = rows.figures(TABLE, variant(row, args), seed, given, reporter)
   return {
     **{key: done.get(key) for key in ('step', *FIGURES)},
-    'environment': machine.describe(),
+    'environment': machine.describe(path),
   }
 
 

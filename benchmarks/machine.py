@@ -25,10 +25,16 @@ def say(text: str) -> None:
   print(text, file=sys.stderr, flush=True)
 
 
-def describe() -> dict[str, Any]:
-  """Date, processor, accelerator and versions."""
+def describe(written: Path | None = None) -> dict[str, Any]:
+  """Date, processor, accelerator and versions.
+
+  Args:
+    written: a file with figures that this machine measured: their date is the file's; None: now.
+  """
+  now = datetime.datetime.now(datetime.UTC)
+  when = datetime.datetime.fromtimestamp(written.stat().st_mtime, datetime.UTC) if written else now
   return {
-    'date': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
+    'date': when.isoformat(timespec='seconds'),
     'processor': processor(),
     'cores': os.cpu_count(),
     'device': jax.devices()[0].device_kind,

@@ -227,10 +227,18 @@ def summary(runs: list[dict[str, Any]], names: Sequence[str]) -> dict[str, Any]:
   return result
 
 
-def mean_interval(values: Sequence[float]) -> dict[str, float | int]:
-  """Mean and half-width of the 95 % t interval, which is 0 for a single value."""
-  half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values) if len(values) > 1 else 0.0
-  return {'mean': float(np.mean(values)), 'interval95': float(half), 'n': len(values)}
+def mean_interval(values: Sequence[float]) -> dict[str, float | int | None]:
+  """Mean and half-width of the 95 % t interval, which a single value does not have."""
+  half = None
+  if len(values) > 1:
+    half = float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
+  return {'mean': float(np.mean(values)), 'interval95': half, 'n': len(values)}
+
+
+def told(found: Mapping[str, Any], form: str = '.3f') -> str:
+  """What `mean_interval` found: 'mean ± half-width', or the mean of a single value."""
+  half = found['interval95']
+  return f'{found["mean"]:{form}}' + ('' if half is None else f' ± {half:{form.lstrip("+")}}')
 
 
 def _print(summaries: dict[str, Any], shown: Sequence[str], reporter: Reporter) -> None:
@@ -243,7 +251,7 @@ def _print(summaries: dict[str, Any], shown: Sequence[str], reporter: Reporter) 
   ]
 
   def cell(s: dict[str, Any], column: str) -> str:
-    return f'{s[column]["mean"]:.3f} ± {s[column]["interval95"]:.3f}' if column in s else '-'
+    return told(s[column]) if column in s else '-'
 
   rows = [[f.removeprefix('test.'), *(cell(s, f) for s in summaries.values())] for f in figures]
   reporter.table('mean ± 95 % interval over seeds', ['figure', *summaries], rows)

@@ -134,10 +134,10 @@ def page(report: dict[str, Any]) -> str:
   for name, x in report['readings'].items():
     if name == BASE:
       values = {of: rows.mean_interval([r[of]['psnr'] for r in x['runs'].values()]) for of in SETS}
-      cells = [f'{v["mean"]:.3f} ± {v["interval95"]:.3f}' for v in values.values()]
+      cells = [rows.told(v) for v in values.values()]
     else:
       found = [x['difference'].get(of, {}).get('psnr') for of in SETS]
-      cells = [_difference(v) if v else '-' for v in found]
+      cells = [rows.told(v, '+.3f') if v else '-' for v in found]
     lines.append(f'| {name} | {x["parameters"]:,} | {len(x["runs"])} | {" | ".join(cells)} |')
   about = report['environment']
   return '\n'.join(
@@ -149,11 +149,6 @@ def page(report: dict[str, Any]) -> str:
       '',
     ]
   )
-
-
-def _difference(value: dict[str, Any]) -> str:
-  interval = f' ± {value["interval95"]:.3f}' if value['n'] > 1 else ''
-  return f'{value["mean"]:+.3f}{interval}'
 
 
 if __name__ == '__main__':

@@ -156,6 +156,8 @@ def summarised(script, **rates):
 def test_an_interval_is_claimed_from_three_seeds_on(script, pages):
   found = summarised(script, alpha_1=[0.1, 0.2], gan=[0.1, 0.2, 0.3])
   lines = {line.split('`')[1]: line for line in pages.table(found) if '`' in line}
+  assert found['alpha_1']['generated_cer']['interval95'] > 0
+  assert summarised(script, gan=[0.2])['gan']['generated_cer']['interval95'] is None
   assert '| 0.150 |' in lines['alpha_1'] and '(2)' in lines['alpha_1']
   assert '| 0.200 ± 0.248 |' in lines['gan'] and '(3)' in lines['gan']
   assert found['gan']['generated_cer']['least'] == 0.1
@@ -253,7 +255,7 @@ def test_what_the_starts_write_is_told_once_for_rows_that_share_one(script, page
     for row, x in rates.items()
   }
   assert pages.starts(found) == [
-    'CER of the starts on seen words: the other rows 0.700 (by R 0.350), `first_linear` 0.900 (by R 0.450).'
+    'The starts, on seen words: the other rows CER 0.700, by R 0.350; `first_linear` CER 0.900, by R 0.450.'
   ]
   assert pages.starts(summarised(script, alpha_1=[0.2])) == []
 
