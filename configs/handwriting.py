@@ -72,7 +72,7 @@ def get_config(variant: str = 'tiny') -> ConfigDict:
   config.loss.shift = 'alpha'
   config.loss.noise = 0.0 if paper else 0.1  # on the recogniser's training pictures; paper: none
   # The last updates, so many, also measure the norms of the parameter gradients, at two more passes of G.
-  config.loss.parameter_norms = 100 if row else 0
+  config.loss.parameter_norms = 100
 
   config.curriculum = ConfigDict()  # ours; the paper: 0, 0
   # Updates of the recogniser alone, and of the generator with drawings of its words.

@@ -233,7 +233,7 @@ TABS = (
     'handwriting',
     _build_read,
     'Reads a picture of a handwritten French or German word or line, cropped from its page. For handwriting of '
-    'unseen writers it gets a quarter to two fifths of the words right: check its confidence.',
+    'unseen writers it gets between a quarter and half of the words right: check its confidence.',
     place=30,
     systems=('handwriting_recogniser',),
   ),

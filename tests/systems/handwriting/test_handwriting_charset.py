@@ -47,6 +47,8 @@ def test_symbols_outside_are_all_named_with_their_words():
 def test_apostrophes_and_hyphens_are_those_that_the_charset_has():
   typed, typeset = Charset.of(["a'-é"]), Charset.of(['a\u2019\u2010é'])
   assert typed.spelt('l\u2019a\u2011e\u0301\u2018\u02bc\u2010\u2013') == "l'a-é''--"
+  # What stood between a letter and its accent was invisible.
+  assert typed.spelt('e\u200b\u0301') == 'é'
   assert typeset.spelt("l'a-é") == 'l\u2019a\u2010é'
   assert Charset.of(['a"']).spelt('\u201ea\u201c \u201d«') == '"a" "«'
   both = Charset.of(["'\u2019"])

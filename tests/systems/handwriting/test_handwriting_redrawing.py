@@ -37,7 +37,7 @@ class Scribe:
     return jnp.concatenate([image, jnp.ones_like(hand), hand], axis=2)
 
 
-def scribbled(limit, word='abc', styles=20, tries=5, hand=0):
+def scribbled(limit, word='abc', styles=20, tries=5, hand=0, second=None):
   scribe = Scribe(limit, hand)
   facts = {'charset': list('abcd'), 'max_length': 3, 'faces': []}
   inference = Inference(
@@ -47,7 +47,8 @@ def scribbled(limit, word='abc', styles=20, tries=5, hand=0):
   )
   requests = [Request(word, style) for style in range(styles)]
   return sorted(
-    write_words(inference, {'gen': 0, 'rec': 0}, TOOLS, requests, 0, tries), key=lambda x: x.request
+    write_words(inference, {'gen': 0, 'rec': 0}, TOOLS, requests, 0, tries, second),
+    key=lambda x: x.request,
   )
 
 
@@ -66,3 +67,19 @@ def test_what_stays_illegible_is_given_up_and_unread_words_are_not_judged():
   found = scribbled(9.0, tries=3)
   assert [(x.tries, x.reading, x.legible) for x in found] == [(3, 'ab', False)] * 20
   assert all(x.legible and x.reading is None and x.tries == 1 for x in scribbled(9.0, tries=0))
+
+
+def test_what_a_second_recogniser_reads_is_legible_too():
+  asked = []
+
+  def second(words, images):
+    asked.extend(words)
+    # Otherwise it is further off than the first one, which reads 'ab'.
+    return ['abc' if image[0, -1] > 200 else 'xyz' for image in images]
+
+  found = scribbled(9.0, tries=3, second=second)
+  read = [x for x in found if x.legible]
+  assert 0 < len(read) < 20 and {x.reading for x in read} == {'abc'}
+  assert {(x.tries, x.reading) for x in found if not x.legible} == {(3, 'ab')}
+  asked.clear()
+  assert all(x.reading == 'abc' for x in scribbled(-9.0, tries=3, second=second)) and not asked

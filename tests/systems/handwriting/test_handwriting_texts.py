@@ -109,14 +109,14 @@ def test_a_text_is_a_page_of_lines(write, tmp_path):
 
 
 def test_odd_lines_of_a_list_are_told_of_and_the_rest_is_written(write, tmp_path, monkeypatch):
-  put(tmp_path / 'l.txt', 'ab\na b\nab\nc 1 2\n')
+  put(tmp_path / 'l.txt', 'ab\na b\nc 1 2\nab\nca\n')
   monkeypatch.setattr(Job, 'draw', lambda self, *args: [])
   status, out, err = write('--list=l.txt', '--json')
-  ab, odd, other = map(json.loads, out.splitlines())
-  assert status == 1 and ab == {'word': 'ab', 'files': []}
+  ab, odd, other, ca = map(json.loads, out.splitlines())
+  assert status == 1 and ab == {'word': 'ab', 'files': []} and ca['word'] == 'ca'
   assert odd['word'] == 'a b' and 'l.txt, line 2: expected a word' in odd['error']
   assert f'error: {odd["error"]}\nerror: {other["error"]}\n' in err
-  assert err.splitlines()[-1] == "error: 2 of 3 could not be written: 'a b', 'c 1 2'"
+  assert err.splitlines()[-1] == "error: 2 of 4 could not be written: 'a b', 'c 1 2'"
   put(tmp_path / 'odd.txt', 'a b\n')
   status, out, err = write('--list=odd.txt', '--json')
   assert status == 1 and 'expected a word' in json.loads(out)['error'] and 'line 1' in err
@@ -132,8 +132,17 @@ def test_lists_and_counts():
   )
   few, more = (texts.chosen_words(words, n, 0, ability) for n in (2, 4))
   assert few == more[:2] and sorted(more) == ['a', 'ab', 'c', 'ca']
-  with pytest.raises(DataError, match='mine has 4 words that these weights can write, not 5'):
+  with pytest.raises(
+    DataError, match='mine has 4 words that these weights can write, not 5'
+  ) as told:
     texts.chosen_words(words, 5, 0, ability)
+  assert 'they write up to 4 of abcé' in str(told.value)
+  # Signs that are written alike make one word, with both counts.
+  ability = texts.Ability(Charset(tuple("ab'")), LONGEST)
+  words = WordList('typeset', ("a'b", 'a\u2019b', 'a', 'x'), np.array([0, 1e9, 1e-9, 1e9]))
+  assert texts.chosen_words(words, 1, 0, ability) == ["a'b"]
+  with pytest.raises(DataError, match='typeset has 2 words'):
+    texts.chosen_words(words, 3, 0, ability)
   stems = list(map(texts.file_stem, ['ab', 'Ab', "l'a", 'l-a', '?', '/', 'a/../b', 'x' * 90]))
   assert stems[0] == 'ab' and stems[3] == 'l-a'
   assert len({stem.lower() for stem in stems}) == len(stems) and not any(

@@ -54,6 +54,9 @@ def test_a_list_of_ones_own_is_read_and_its_faults_are_named(tmp_path):
   assert 130 < picks.count('de') < 185 and 'rare' not in picks
   for content, message in (
     (b'one two', "line 1: expected a word, or a word and its count, got 'one two'"),
+    (b'one\ntwo words', "line 2: expected a word, as on other lines, got 'two words'"),
+    # A number may be text: 'rue 12' is not twelve times rue.
+    (b'chat\nrue 12', "line 2: expected a word, as on other lines, got 'rue 12'"),
     (b'one 1\ntwo -3', 'line 2'),
     (b'one 1 x', 'line 1'),
     (b'one nan', 'line 1'),
@@ -68,9 +71,8 @@ def test_a_list_of_ones_own_is_read_and_its_faults_are_named(tmp_path):
   plain.write_bytes(b'one\ntwo  words\n\nthree 3 x\none\n')
   odd = []
   assert word_lists.find_words(plain, odd).words == ('one',)
-  assert [x.line for x in odd] == ['two words', 'three 3 x'] and 'plain.txt, line 4: ' in odd[
-    1
-  ].fault
+  assert [(x.line, x.before) for x in odd] == [('two words', 1), ('three 3 x', 1)]
+  assert 'plain.txt, line 4: ' in odd[1].fault
   packed.write_bytes(b'no gzip')
   for path in (packed, tmp_path / 'none.txt', tmp_path):
     with pytest.raises(DataError, match=f'{path.name}: cannot read'):

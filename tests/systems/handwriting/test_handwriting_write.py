@@ -19,6 +19,7 @@ from jaxgen.systems.handwriting.writing import texts
 from jaxgen.systems.handwriting.writing.job import Finish, Job, ability_of, make_inference
 from jaxgen.systems.handwriting.writing.pictures import Options
 from jaxgen.systems.handwriting.writing.redrawing import Request, write_words
+from jaxgen.systems.handwriting.writing.second_reader import SecondReader
 from jaxgen.task import Trained
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -106,7 +107,7 @@ def test_files_of_a_sheet_are_one_output(writer, tmp_path, monkeypatch):
   assert draw('ab', files, tries=1)[1]['skipped'] and len(told) == 2
 
 
-def test_the_rest_goes_on_and_json_has_an_object_each(write):
+def test_the_rest_goes_on_and_json_has_an_object_each(write, monkeypatch):
   status, out, err = write(
     'ab', 'a b', 'xa', '--json', '--output=s.svg', '--mm=10', '--verify', '--tries=2'
   )
@@ -125,6 +126,11 @@ def test_the_rest_goes_on_and_json_has_an_object_each(write):
   assert 'cannot write x' in json.loads(out.splitlines()[0])['error'] and "error: 'y'" in err
   status, out, err = write('ab', '--output=set', '--verify', '--tries=1')
   assert status == 1 and 'wrote 0 pictures' in out and '1 picture stayed illegible' in err
+  assert 'not legible after 1 try' in err
+  # Two have to misread it.
+  monkeypatch.setattr(SecondReader, '__call__', lambda self, words, images: words)
+  status, out, _ = write('ab', '--output=set', '--verify', '--tries=1')
+  assert status == 0 and 'wrote 1 picture ' in out
   assert float(ElementTree.parse('s.svg').getroot().get('height')[:-2]) == pytest.approx(
     10 * 40 / H
   )

@@ -123,7 +123,7 @@ def test_a_folder_is_of_one_net_and_one_kind(write, tmp_path):
   # What is left of before is not of this set, and not taken into it.
   assert Path('set/words.csv').read_text() == 'file,text,writer\na_0_1.png,a,0_1\n'
   _, out, _ = write('a', 'c', '--output=set', '--scale=2')
-  assert 'wrote 1 picture to set; 1 were there already' in out
+  assert 'wrote 1 picture to set; 1 was there already' in out
   assert Image.open('set/c_0_1.png').height == 2 * H
   # Of the same options the others stay in the set.
   assert write('a', '--output=set', '--scale=2', '--overwrite')[0] == 0

@@ -58,8 +58,8 @@ def _add(parser: argparse.ArgumentParser) -> None:
   add(
     '--verify',
     action='store_true',
-    help='read each word with the recogniser of the run, and redraw it if it is misread. A folder gets '
-    'only legible words',
+    help='read each word with the recogniser of the run, and if that misreads it, with the reader of jaxgen '
+    'read; redraw it if both misread it. A folder gets only legible words',
   )
   add('--tries', type=int, metavar='N', help=f'tries per word with --verify; {TRIES} by default')
   add(
@@ -140,11 +140,14 @@ def _write(args: argparse.Namespace) -> None:
   with opened(args, 'handwriting', 'writes no words') as run:
     from jaxgen.systems.handwriting.writing import job as jobs
     from jaxgen.systems.handwriting.writing.pictures import Options
+    from jaxgen.systems.handwriting.writing.second_reader import shipped_second_reader
     from jaxgen.systems.handwriting.writing.texts import check_any, nothing_left
 
     check_finite(run.trained, args.workdir, 'it writes nothing')
     ability = jobs.ability_of(run.trained)._replace(drop_unknown=args.drop_unknown)
     texts = _texts(args, run, ability)
+    if not is_folder:
+      jobs.check_sheet(texts, args.styles)  # before a long list's errors are told
     reporter = run.reporter
     if args.json:
       reporter.console.quiet = True  # standard output is for JSON only
@@ -152,7 +155,8 @@ def _write(args: argparse.Namespace) -> None:
     tries = (args.tries or TRIES) if args.verify else 0
     options = Options(args.styles, args.seed, tries, bool(args.text), args.canvas)
     finish = jobs.Finish(args.scale, args.transparent, args.svg, args.mm or 0.0)
-    job = jobs.Job(run.trained, run.tools, texts, options, finish, reporter.warn)
+    second = shipped_second_reader() if tries else None
+    job = jobs.Job(run.trained, run.tools, texts, options, finish, reporter.warn, second=second)
     try:
       check_any(texts, ability)
     except UserError:
@@ -163,7 +167,10 @@ def _write(args: argparse.Namespace) -> None:
       raise
     if is_folder:
       written, before = _fill(job, output, args.overwrite, reporter)
-      already = f'; {before:,} were there already (--overwrite replaces them)' if before else ''
+      already = ''
+      if before:
+        was, them = ('was', 'it') if before == 1 else ('were', 'them')
+        already = f'; {before:,} {was} there already (--overwrite replaces {them})'
       reporter.say(f'wrote {counted(written, "picture")} to {output}{already}')
     elif drawn := job.draw(files, there):
       reporter.say(f'wrote {", ".join(map(str, drawn))}')
@@ -241,7 +248,10 @@ def _texts(args: argparse.Namespace, run: 'Opened', ability: 'Ability') -> list[
         run.reporter.warn(f'warning: {lines} of {args.list} left out; the first: {odd[0].fault}')
         odd = []
       given = texts.chosen_words(words, args.count, args.seed, ability)
-  return texts.as_words(given, ability) + [texts.Text(x.line, error=x.fault) for x in odd]
+  found = texts.as_words(given, ability)
+  for line in reversed(odd):
+    found.insert(line.before, texts.Text(line.line, error=line.fault))
+  return found
 
 
 WRITE = Command(

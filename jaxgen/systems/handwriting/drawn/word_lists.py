@@ -168,10 +168,12 @@ class OddLine(NamedTuple):
   Attributes:
     line: its text, with single spaces.
     fault: what is wrong, with the file and the line number.
+    before: how many words of the list are before it.
   """
 
   line: str
   fault: str
+  before: int
 
 
 def find_words(named: str | Path, odd: list[OddLine] | None = None) -> WordList:
@@ -220,8 +222,8 @@ def read_word_list(path: str | Path, odd: list[OddLine] | None = None) -> WordLi
   """Reads a user's list.
 
   Args:
-    path: UTF-8 text, also as .gz or .xz; a word per line, or a word, whitespace and its count, as in frequency
-      lists. Empty lines are skipped, words are normalised to NFC, and duplicates merged.
+    path: UTF-8 text, also as .gz or .xz; a word per line, or on each line a word, whitespace and its count, as
+      in frequency lists. Empty lines are skipped, words are normalised to NFC, and duplicates merged.
     odd: collects the lines that are neither, which are skipped; None refuses them.
 
   Returns:
@@ -232,26 +234,24 @@ def read_word_list(path: str | Path, odd: list[OddLine] | None = None) -> WordLi
   """
   path = Path(path).expanduser()
   counts: dict[str, float] = {}
-  with_count = 0
-  for number, line in enumerate(_text(path).splitlines(), 1):
-    fields = line.split()
-    if not fields:
-      continue
+  lines = [(i, line.split()) for i, line in enumerate(_text(path).splitlines(), 1) if line.strip()]
+  # Beside words without a count a number is text, as in 'rue 12'.
+  with_counts = all(len(fields) > 1 for _, fields in lines)
+  for number, fields in lines:
     try:
-      word, count = _word_and_count(fields, f'{path}, line {number}')
+      word, count = _word_and_count(fields, with_counts, f'{path}, line {number}')
     except DataError as error:
       if odd is None:
         raise
-      odd.append(OddLine(' '.join(fields), str(error)))
+      odd.append(OddLine(' '.join(fields), str(error), len(counts)))
       continue
-    with_count += len(fields) - 1
     counts[word] = counts.get(word, 0.0) + count
   if not counts and not odd:
     raise DataError(f'{path}: contains no word: write one per line')
   weights = np.array(list(counts.values()))
-  if with_count and not weights.any():
+  if counts and not weights.any():
     raise DataError(f'{path}: every count is 0')
-  return WordList(str(path), tuple(counts), weights if with_count else None)
+  return WordList(str(path), tuple(counts), weights if with_counts else None)
 
 
 def _text(path: Path) -> str:
@@ -275,12 +275,11 @@ def _text(path: Path) -> str:
   return text
 
 
-def _word_and_count(fields: list[str], where: str) -> tuple[str, float]:
-  count = _count(fields[1]) if len(fields) > 1 else 1.0
-  if len(fields) > 2 or count < 0:
-    raise DataError(
-      f'{where}: expected a word, or a word and its count, got {" ".join(fields)[:60]!r}'
-    )
+def _word_and_count(fields: list[str], with_count: bool, where: str) -> tuple[str, float]:
+  count = _count(fields[1]) if with_count else 1.0
+  if len(fields) > 1 + with_count or count < 0:
+    expected = 'a word, or a word and its count' if with_count else 'a word, as on other lines'
+    raise DataError(f'{where}: expected {expected}, got {" ".join(fields)[:60]!r}')
   return unicodedata.normalize('NFC', fields[0]), count
 
 

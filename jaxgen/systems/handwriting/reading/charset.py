@@ -107,7 +107,8 @@ class Charset:
     text = normalised(text)
     if self.labels.keys() >= set(text):  # fast path: true for nearly all words of a long list
       return text
-    return ''.join(s if s in self.labels else self._same(s) for s in text)
+    # Once more: a letter and an accent may have had an invisible character between them.
+    return normalised(''.join(s if s in self.labels else self._same(s) for s in text))
 
   def _same(self, symbol: str) -> str:
     if symbol == _ELLIPSIS:

@@ -25,8 +25,10 @@ from jaxgen.systems.handwriting.writing.pictures import (
   make_pictures,
   make_sheet,
 )
+from jaxgen.systems.handwriting.writing.redrawing import Second
 from jaxgen.systems.handwriting.writing.texts import Ability, Text
 from jaxgen.task import Tools, Trained
+from jaxgen.words import counted
 
 LARGEST_SHEET = 1024  # in pictures
 MOST_PIXELS = 2**28  # in a sheet: few programs open larger ones
@@ -58,6 +60,15 @@ def ability_of(trained: Trained) -> Ability:
   return Ability(make_inference(trained).charset, trained.facts['max_length'])
 
 
+def check_sheet(texts: Sequence[Text], styles: int) -> None:
+  """Raises ConfigError if a sheet of these texts would hold too many pictures."""
+  number = styles * sum(bool(text.words) and not text.error for text in texts)
+  if number > LARGEST_SHEET:
+    raise ConfigError(
+      f'{number:,} pictures exceed the limit of {LARGEST_SHEET:,} per sheet: name a folder with --output'
+    )
+
+
 class Job:
   """A job of writing texts.
 
@@ -69,6 +80,7 @@ class Job:
     finish: how pictures become files.
     warn: called at once for each picture whose path something else has.
     inference: of the run, if the caller has it.
+    second: see `write_words`.
 
   Attributes:
     texts: the same.
@@ -87,6 +99,7 @@ class Job:
     finish: Finish,
     warn: Callable[[str], None],
     inference: Inference | None = None,
+    second: Second | None = None,
   ):
     self.texts = texts
     self.files: dict[int, list[Path]] = defaultdict(list)
@@ -98,7 +111,7 @@ class Job:
       trained,
       tools,
     )
-    self._options, self._finish, self._warn = options, finish, warn
+    self._options, self._finish, self._warn, self._second = options, finish, warn, second
     self._faults: list[frozenset[str]] = []
     self._same: dict[int, int] = {}  # of duplicate texts, the one that has the files
 
@@ -118,12 +131,8 @@ class Job:
     Raises:
       ConfigError: it would hold too many pictures, or pixels.
     """
+    check_sheet(self.texts, self._options.styles)
     wanted = all_wanted(self.texts, self._options.styles)
-    if len(wanted) > LARGEST_SHEET:
-      raise ConfigError(
-        f'{len(wanted):,} pictures exceed the limit of {LARGEST_SHEET:,} per sheet: name a folder with '
-        '--output'
-      )
     missing = [file for file in files if file not in there]
     if missing or self._options.tries:
       contents = self._drawn(files, wanted)
@@ -234,11 +243,12 @@ class Job:
 
   def _illegible(self, words: dict[str, str]) -> str:
     read = ', '.join(f'{word!r} read as {text!r}' for word, text in words.items())
-    return f'not legible after {self._options.tries} tries ({read})'
+    return f'not legible after {counted(self._options.tries, "try", "tries")} ({read})'
 
   def _made(self, wanted: Sequence[Wanted]) -> Iterator[Picture]:
+    trained, tools, options = self._trained, self._tools, self._options
     for picture in make_pictures(
-      self._inference, self._trained.variables, self._tools, self.texts, wanted, self._options
+      self._inference, trained.variables, tools, self.texts, wanted, options, self._second
     ):
       self._faults.append(picture.faults)
       if picture.misread:

@@ -10,7 +10,7 @@ from jaxgen.systems.handwriting.inference import Inference
 from jaxgen.systems.handwriting.writing.finishing import fault, trimmed
 from jaxgen.systems.handwriting.writing.layout import Sheet, sheet
 from jaxgen.systems.handwriting.writing.lines import set_line
-from jaxgen.systems.handwriting.writing.redrawing import Request, Written, write_words
+from jaxgen.systems.handwriting.writing.redrawing import Request, Second, Written, write_words
 from jaxgen.systems.handwriting.writing.texts import Text
 from jaxgen.task import PyTree, Tools
 
@@ -42,7 +42,7 @@ class Picture(NamedTuple):
     text: its index.
     style: from 0.
     image: uint8 [H, W], 255 paper.
-    misread: what the recogniser reads in each word that stayed illegible, by word.
+    misread: what is read in each word that stayed illegible, by word.
     faults: BLANK and BLACK of `finishing`, if a word has them.
   """
 
@@ -70,6 +70,7 @@ def make_pictures(
   texts: Sequence[Text],
   wanted: Sequence[Wanted],
   options: Options,
+  second: Second | None = None,
 ) -> Iterator[Picture]:
   """Yields the wanted pictures as they are finished; a repeated word is made once.
 
@@ -80,6 +81,7 @@ def make_pictures(
     texts: that `wanted` refers to by index.
     wanted: distinct.
     options: how to write.
+    second: see `write_words`.
   """
   needs = {(i, style): [Request(w, style) for w in texts[i].words] for i, style in wanted}
   uses = Counter(request for requests in needs.values() for request in set(requests))
@@ -90,7 +92,9 @@ def make_pictures(
     for request in set(requests):
       waiting[request].append(one)
   done: dict[Request, Written] = {}
-  written = write_words(inference, variables, tools, list(uses), options.seed, options.tries)
+  written = write_words(
+    inference, variables, tools, list(uses), options.seed, options.tries, second
+  )
   for word in tools.progress(written, 'words', len(uses)):
     done[word.request] = word
     for one in waiting.pop(word.request):

@@ -1,7 +1,7 @@
-"""Writes words with a trained writer, and rewrites those that its own recogniser cannot read."""
+"""Writes words with a trained writer, and rewrites those that recognisers cannot read."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -15,6 +15,8 @@ from jaxgen.systems.handwriting.levels import from_levels, to_levels
 from jaxgen.systems.handwriting.reading.decoding import best_path
 from jaxgen.task import Batch, PyTree, Tools, name_key
 
+# Words and their pictures (uint8 [H, W]) -> what another recogniser reads in these.
+Second = Callable[[Sequence[str], Sequence[np.ndarray]], Sequence[str]]
 # Rows of every batch: one shape and one program, so that a picture does not depend on how many are made.
 ROWS = 16
 
@@ -38,7 +40,7 @@ class Written(NamedTuple):
     request: that it fulfils.
     image: uint8 [H, W], 255 paper, the whole canvas.
     tries: number of pictures made of it, including this one.
-    reading: what the recogniser reads in it; None if it was not read.
+    reading: what is read in it, by the recogniser that is nearer to the word; None if it was not read.
   """
 
   request: Request
@@ -59,6 +61,7 @@ def write_words(
   requests: Iterable[Request],
   seed: int = 0,
   tries: int = 0,
+  second: Second | None = None,
 ) -> Iterator[Written]:
   """Pictures of words, each a function of the weights, the seed, its word, its style and its try.
 
@@ -71,6 +74,7 @@ def write_words(
     requests: consumed as batches have room.
     seed: of the styles.
     tries: maximum number of pictures per word, until it is read correctly; 0: one, which is not read.
+    second: reads pictures that the run's own recogniser misreads; None: nobody does.
 
   Yields:
     A picture for each request, as they are finished: rewritten ones come later. If no try is legible, the one
@@ -86,9 +90,13 @@ def write_words(
     if not rows:
       return
     images, paths, lengths = map(np.asarray, step(variables, _batch(inference, rows), key))
-    for i, (request, before) in enumerate(rows):
-      reading = _reading(inference, paths[i][: lengths[i]]) if tries else None
-      written = Written(request, images[i], before + 1, reading)
+    made = [
+      Written(request, images[i], before + 1, None) for i, (request, before) in enumerate(rows)
+    ]
+    if tries:
+      texts = [_reading(inference, paths[i][: lengths[i]]) for i in range(len(rows))]
+      made = [x._replace(reading=text) for x, text in zip(made, texts, strict=True)]
+    for (request, before), written in zip(rows, _read_again(made, second), strict=True):
       if not written.legible:
         earlier = best.get(request, written)
         written = min(earlier, written, key=_distance)._replace(tries=before + 1)
@@ -98,6 +106,18 @@ def write_words(
       else:
         best[request] = written
         again.append((request, before + 1))
+
+
+def _read_again(made: list[Written], second: Second | None) -> list[Written]:
+  """Pictures with the readings of a second recogniser where the first misreads and it is no further off."""
+  wrong = [i for i, written in enumerate(made) if not written.legible]
+  if second is None or not wrong:
+    return made
+  found = list(made)
+  texts = second([made[i].request.word for i in wrong], [made[i].image for i in wrong])
+  for i, text in zip(wrong, texts, strict=True):
+    found[i] = min(made[i], made[i]._replace(reading=text), key=_distance)
+  return found
 
 
 def _batch(inference: Inference, rows: list[tuple[Request, int]]) -> Batch:

@@ -161,6 +161,8 @@ def read_lines(path: Path) -> list[str]:
 def chosen_words(words: WordList, count: int, seed: int, ability: Ability) -> list[str]:
   """Samples distinct words that can be written from a list, weighted by its counts if it has any.
 
+  Words that differ only in signs which the net writes alike (see `Charset.spelt`) are one.
+
   Args:
     words: the list.
     count: how many; a smaller sample is a prefix of a larger one.
@@ -170,17 +172,22 @@ def chosen_words(words: WordList, count: int, seed: int, ability: Ability) -> li
   Raises:
     DataError: the list does not have as many.
   """
-  fitting, _ = words.select(1, ability.longest, set(ability.charset.symbols))
-  weights = np.ones(len(fitting.words)) if fitting.counts is None else fitting.counts
+  symbols, found = set(ability.charset.symbols), dict[str, float]()
+  for i, word in enumerate(map(ability.charset.spelt, words.words)):
+    if 0 < len(word) <= ability.longest and symbols.issuperset(word):
+      number = 0.0 if words.counts is None else words.counts[i]
+      found[word] = found.get(word, 0.0) + number
+  weights = np.array(list(found.values())) if words.counts is not None else np.ones(len(found))
   if count > (there := int((weights > 0).sum())):
     raise DataError(
-      f'{words.name} has {counted(there, "word")} that these weights can write, not {count:,}: ask for '
-      'fewer, or raise --styles'
+      f'{words.name} has {counted(there, "word")} that these weights can write, not {count:,}: they write '
+      f'up to {ability.longest} of {ability.known}. Ask for fewer, raise --styles, or name another --list'
     )
   # Gumbel top-k trick: the largest keys are a sample without replacement.
   with np.errstate(divide='ignore'):
     keys = np.log(weights) + generator(seed, 'words to write').gumbel(size=len(weights))
-  return [fitting.words[i] for i in np.argsort(-keys, kind='stable')[:count]]
+  fitting = list(found)
+  return [fitting[i] for i in np.argsort(-keys, kind='stable')[:count]]
 
 
 def left_out(texts: Iterable[Text]) -> str:
