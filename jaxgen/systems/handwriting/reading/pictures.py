@@ -82,8 +82,8 @@ def given(arguments: Sequence[str]) -> tuple[list[Given], list[str]]:
       continue
     try:
       listing = sorted_files(Path(name)) if Path(name).is_dir() else None
-    except OSError as error:
-      found.setdefault(name, Given(name, f'{name}: cannot be opened: {error.strerror}'))
+    except OSError as fault:
+      found.setdefault(name, Given(name, f'{name}: cannot be opened: {fault.strerror}'))
       continue
     if listing is None:
       found.setdefault(name, Given(name))
