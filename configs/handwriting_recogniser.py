@@ -109,7 +109,8 @@ def get_config(variant: str = 'drawn') -> ConfigDict:
 
   config.eval = ConfigDict()
   config.eval.batch_size = 16 if lines else 64
-  # Pictures that the temperature is fitted on, and as many of the test set to measure its error on; 0: none.
+  # Random pictures that the temperature is fitted on, and as many of the test set to measure its error on; 0:
+  # none.
   config.eval.num_judged = 2_000 if together else 400
 
   facts = {'charset': tuple(LETTERS), 'max_length': config.data.max_letters, 'steps_per_epoch': 125}

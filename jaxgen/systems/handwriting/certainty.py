@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
+from jaxgen.data.order import generator
 from jaxgen.metrics import fetched
 from jaxgen.systems.handwriting.reading.calibration import (
   NONE,
@@ -52,7 +53,7 @@ def judge(
   facts: dict[str, Any],
   most: int,
 ) -> JudgedWords:
-  """Judges the words read in the first pictures of a split.
+  """Judges the words read in a random sample of the pictures of a split, which are in order of writers.
 
   Args:
     step: compiled, batch -> (logits [B, T, K], lengths [B], labels [B, L], mask [B]).
@@ -64,18 +65,30 @@ def judge(
   beams: list[np.ndarray] = []
   correct: list[bool] = []
   counts: list[int] = []
+  for logits, label in _sample(step, batches, most):
+    found = understood(logits, charset, Decoding(nbest=1), rtl=rtl)
+    beams += [word.log_probs for word, _ in found.words]
+    read = [word.text for word, _ in found.words]
+    correct += right_words(read, charset.decode(label))
+    counts += [len(found.words)] * len(found.words)
+  return JudgedWords(beams, np.array(correct, bool), np.array(counts, int))
+
+
+def _sample(
+  step: Callable[[Batch], Any], batches: Iterable[Batch], most: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+  """Logits [T, K] and labels [L] of so many random pictures, or all; the same in each call."""
+  rng = generator(0, 'judged pictures')
+  kept: list[tuple[np.ndarray, np.ndarray]] = []
   count = 0
   for logits, lengths, labels, mask in fetched(step(batch) for batch in batches):
-    for i in np.flatnonzero(mask > 0)[: most - count]:
-      found = understood(logits[i, : lengths[i]], charset, Decoding(nbest=1), rtl=rtl)
-      beams += [word.log_probs for word, _ in found.words]
-      read = [word.text for word, _ in found.words]
-      correct += right_words(read, charset.decode(labels[i]))
-      counts += [len(found.words)] * len(found.words)
+    for i in np.flatnonzero(mask > 0):
+      # Reservoir sampling: the n-th picture replaces one of those kept with probability most / n.
       count += 1
-    if count >= most:
-      break
-  return JudgedWords(beams, np.array(correct, bool), np.array(counts, int))
+      place = len(kept) if len(kept) < most else int(rng.integers(count))
+      if place < most:
+        kept[place : place + 1] = [(logits[i, : lengths[i]].copy(), labels[i])]
+  return kept
 
 
 def right_words(read: Sequence[str], text: str) -> list[bool]:

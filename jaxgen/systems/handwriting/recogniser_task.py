@@ -184,7 +184,7 @@ class Steps:
     ]
 
   def _certainty(self, variables: PyTree, data: Data, tools: Tools) -> dict[str, float | int]:
-    """The calibration, from the first config.eval.num_judged pictures of validation and test set each."""
+    """The calibration, from config.eval.num_judged pictures of validation and test set each."""
     size, most = self.config.eval.batch_size, self.config.eval.num_judged
     if not most:
       return {}
