@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from jaxgen.errors import DataError
-from jaxgen.run import loading
+from jaxgen.exchange.weight_files import load_weights
 from jaxgen.systems.handwriting import apply
 from jaxgen.systems.handwriting.reading.pictures import Picture, picture_of
 from jaxgen.systems.handwriting.reading.service import Model, Service
@@ -53,4 +53,4 @@ class SecondReader:
 
 def shipped_second_reader() -> SecondReader:
   """That of `jaxgen read`."""
-  return SecondReader(lambda: apply.reading_model(loading.load(apply.shipped_reader())))
+  return SecondReader(lambda: apply.reading_model(load_weights(apply.shipped_reader())))
