@@ -176,7 +176,7 @@ def _letters(found: dict[str, float]) -> str:
     'It relies on context. In 20 drawn French words each, a letter of its charset was put in place of another, '
     f'capitals at the beginning (2026-11-29): it misreads these letters at a rate of '
     f'{sum(found.values()) / len(found):.2f} on average over letters, and of {LOST:g} or more for '
-    f'{" ".join(lost)}. The sets have few words with these, or none.'
+    f'{" ".join(lost)}.'
   )
 
 

@@ -163,10 +163,8 @@ def without_margins(image: np.ndarray) -> np.ndarray:
   if ink.shape[1] < _NARROW * len(ink) or (ink > 0).mean() > _SOLID:
     return image
   scale = height / len(small)
-  narrowest = math.ceil(
-    width * 64 / _LINE_WIDTHS[-1]
-  )  # rounded up: it has to fit the widest canvas
-  wanted = max(round(len(ink) * scale / _FILLED), narrowest)
+  least = math.ceil(width * 64 / _LINE_WIDTHS[-1])  # rounded up, to fit the widest canvas
+  wanted = max(round(len(ink) * scale / _FILLED), least)
   first = round((rows.start + rows.stop) * scale / 2 - wanted / 2)
   first = max(0, min(first, height - wanted))
   return image[first : first + wanted]
