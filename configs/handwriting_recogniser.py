@@ -58,6 +58,7 @@ def get_config(variant: str = 'drawn') -> ConfigDict:
   config.log_every = 50
   config.eval_every = 500 if real else 0
   config.save_every = 500
+  config.picture_every = 500 if real else 0  # its first one shows early how pictures are prepared
   config.checkpoint.best = 'eval/nll' if real else ''
   config.stop.metric = 'eval/nll' if real else ''
   config.stop.patience = 6
