@@ -72,6 +72,7 @@ TINY = {
     'curriculum__read_steps': 0,
     'curriculum__paired_steps': 0,
     'curriculum__freeze_recogniser': False,
+    'loss__parameter_norms': 0,
     'eval__num_words': 8,
   },
   'handwriting_recogniser': {**HANDWRITTEN, 'batch_size': 16, 'model__recogniser_width': 0.1},

@@ -18,6 +18,7 @@ WORDS = {
   'data__num_writers': 8,
 }
 TINY = {
+  'loss__parameter_norms': 0,  # the game would be compiled twice
   **WORDS,
   'batch_size': 16,
   'num_steps': 4,
