@@ -38,10 +38,11 @@ READER_LIMITS = (
   'drawn words. It does not know À, Ë, Ï, Ô, Ù, Û, Ÿ and Œ. It transcribes letters as they are written, and '
   'does not read whole pages.'
 )
+READER_EARLIER = 7_433, 12_000, 8_000  # updates of the reader's earlier runs
 READER_START = (
   'The first run of this net had 10,000 drawn words, where the variant has 4,000, and was stopped after '
   '7,433 of its 8,000 updates (its time is not recorded); the second took 55 minutes and the third 56 on two '
-  'cores of an AMD EPYC. That makes 30,433 updates in all. The drawn words of the first two runs lacked the '
+  'cores of an AMD EPYC. That makes {total:,} updates in all. The drawn words of the first two runs lacked the '
   'symbols that real words lack. The first three kept the margins of pictures and had no `augment.frame`; the '
   'last one left out margins (until the ink filled half of the height, and only where it filled less than .4).'
 )
@@ -55,8 +56,10 @@ READER_SCORES = (
 FIRST_LETTERS = (
   "abcdefghijklmnopqrstuvwxyzàâæçéèêëîïôœùûüÿABCDEFGHIJKLMNOPQRSTUVWXYZÀÂÆÇÉÈÊËÎÏÔŒÙÛÜ0123456789-'"
 )
+WRITER_FIRST = 3_914  # seconds of the writer's first run
 WRITER_START = (
-  'The first run, without punctuation, took 65 minutes: 18,600 updates and 103 minutes in all.'
+  'The first run, without punctuation, took {first:.0f} minutes: {updates:,} updates and {total:.0f} minutes '
+  'in all.'
 )
 WRITER_LIMITS = (
   'It copies the hands of ten drawn faces, which it learned by regression to drawings. In the game of the '
@@ -154,7 +157,9 @@ def _reader(row: dict[str, Any]) -> str:
     AGAIN.format(row['steps'], row['config']['optim.decay_from'], 'third'),
     '',
     textwrap.fill(
-      f'{READER_START} {READER_SCORES}{_missed(row["sets"])} {_fitted(row["together"])}', WIDTH
+      f'{READER_START.format(total=sum(READER_EARLIER) + row["steps"])} {READER_SCORES}'
+      f'{_missed(row["sets"])} {_fitted(row["together"])}',
+      WIDTH,
     ),
     '',
     textwrap.fill(_letters(row['letters']), WIDTH),
@@ -169,13 +174,14 @@ def _reader(row: dict[str, Any]) -> str:
   ])  # fmt: skip
 
 
-def _letters(found: dict[str, float]) -> str:
+def _letters(found: dict[str, Any]) -> str:
   """How much a reader relies on context, and which letters it hardly reads without."""
-  lost = [letter for letter, share in found.items() if share >= LOST]
+  rates = found['misread']
+  lost = [letter for letter, rate in rates.items() if rate >= LOST]
   return (
     'It relies on context. In 20 drawn French words each, a letter of its charset was put in place of another, '
-    f'capitals at the beginning (2026-11-29): it misreads these letters at a rate of '
-    f'{sum(found.values()) / len(found):.2f} on average over letters, and of {LOST:g} or more for '
+    f'capitals at the beginning ({found["date"]}): it misreads these letters at a rate of '
+    f'{sum(rates.values()) / len(rates):.2f} on average over letters, and of {LOST:g} or more for '
     f'{" ".join(lost)}.'
   )
 
@@ -214,7 +220,14 @@ def _writer(row: dict[str, Any]) -> str:
     f'      --config.eval.truncation={row["config"]["eval.truncation"]} \\',
     f'      --config.eval.faces="{tuple(row["config"]["eval.faces"])}"',
     '',
-    textwrap.fill(WRITER_START, WIDTH),
+    textwrap.fill(
+      WRITER_START.format(
+        first=WRITER_FIRST / 60,
+        updates=row['begins_with'] + row['steps'],
+        total=(WRITER_FIRST + row['seconds']) / 60,
+      ),
+      WIDTH,
+    ),
     '',
     '| figure | |',
     '|---|---|',

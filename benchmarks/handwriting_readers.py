@@ -22,8 +22,8 @@ from typing import Any
 import machine
 import numpy as np
 import rows
+from handwriting_symbols import misreading, placed
 from PIL import Image
-from rapidfuzz.distance import Levenshtein
 
 from jaxgen import config as configs
 from jaxgen.command import exits
@@ -208,17 +208,16 @@ def misread_letters(model: Model) -> dict[str, float]:
     while len(places) < LETTERS:
       word = words[int(rng.integers(len(words)))]
       if 4 <= len(word) <= 8 and letter not in word:
-        at = 0 if letter.isupper() else int(rng.integers(len(word)))
-        places[word[:at] + letter + word[at + 1 :]] = at
+        text, place = placed(letter, word, rng)
+        places[text] = place
     writing = Writing(WordList(letter, tuple(places)), faces, Canvas(height, 512), ON_WHITE)
     drawn = [draw_example(writing, 0, i) for i in range(LETTERS)]
     answers = service([_prepared(x, model) for x in drawn])
-    edits = [Levenshtein.editops(x.text, y.text) for x, y in zip(drawn, answers, strict=True)]
-    wrong = [
-      any(edit.src_pos == places[x.text] and edit.tag != 'insert' for edit in of)
-      for x, of in zip(drawn, edits, strict=True)
+    others = [
+      misreading(x.text, places[x.text], answer.text)
+      for x, answer in zip(drawn, answers, strict=True)
     ]
-    found[letter] = float(np.mean(wrong))
+    found[letter] = float(np.mean([other is not None for other in others]))
   return found
 
 

@@ -191,13 +191,21 @@ def by_symbol(texts: list[tuple[str, Placed]]) -> dict[str, list[tuple[int, int]
   return found
 
 
+def misreading(text: str, place: int, reading: str) -> str | None:
+  """What is read in place of a text's symbol, '' if it is omitted; None if it is read."""
+  for edit in Levenshtein.editops(text, reading):
+    if edit.src_pos == place and edit.tag in ('replace', 'delete'):
+      return reading[edit.dest_pos] if edit.tag == 'replace' else ''
+  return None
+
+
 def misread(places: list[tuple[int, int]], read: Judged) -> dict[str, Any]:
   """The share of a symbol's occurrences that is misread, and its most frequent misreading ('' if omitted)."""
   seen: collections.Counter[str] = collections.Counter()
   for row, place in places:
-    for edit in Levenshtein.editops(read.texts[row], read.readings[row]):
-      if edit.src_pos == place and edit.tag in ('replace', 'delete'):
-        seen[read.readings[row][edit.dest_pos] if edit.tag == 'replace' else ''] += 1
+    other = misreading(read.texts[row], place, read.readings[row])
+    if other is not None:
+      seen[other] += 1
   return {
     'share': sum(seen.values()) / len(places),
     'as': [other for other, _ in seen.most_common(3)],

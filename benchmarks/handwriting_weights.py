@@ -124,7 +124,7 @@ def main() -> None:
   elif args.calibrate:
     rows['reader'] = calibrate_reader(rows['reader'], args.preparation)
   elif args.letters:
-    rows['reader']['letters'] = readers.misread_letters(apply.reading_model(loading.load(READER)))
+    rows['reader']['letters'] = measured_letters(load_weights(READER))
   if args.writer:
     rows['writer'] = ship_writer(args.writer, args.writer_step)
   elif args.sampling:
@@ -192,8 +192,14 @@ def written_reader(
     machine.say(f'{name}: {sets[name]}')
   kept = 'cer', 'wer', 'ece', 'ece_uncalibrated', *FITTED, 'num_examples'
   together = {key: found[key] for key in kept}
-  letters = readers.misread_letters(apply.reading_model(trained))
+  letters = measured_letters(trained)
   return {**row, 'together': together, 'symbols': places, 'letters': letters, 'sets': sets}
+
+
+def measured_letters(trained: Trained) -> dict[str, Any]:
+  """Which letters a reader misreads, and the day on which that was measured."""
+  found = readers.misread_letters(apply.reading_model(trained))
+  return {'date': machine.describe()['date'][:10], 'misread': found}
 
 
 def ship_writer(run: Path, step: int | None) -> dict[str, Any]:

@@ -143,12 +143,15 @@ WORDS_OF_THE_TWIN = (
 NARROW = {'stem': 4, 'widths': (4, 4, 5, 6), 'width': 8, 'growth': 6, 'squeeze': 4}
 
 
-def published_reader():
-  """The same on every machine; kernels keep the variance of what they see, scales are around 1."""
+def published_state(num_words, boundary):
+  """Random arrays by published name, of a narrow reader, the same on every machine.
+
+  Kernels keep the variance of what they see, scales are around 1.
+  """
   sizes = paper_sizes('dctcn')
   sizes['front_end'] |= {name: NARROW[name] for name in ('stem', 'widths')}
   sizes['back_end'] |= {name: NARROW[name] for name in ('width', 'growth', 'squeeze')}
-  net = make_reader(5, sizes['front_end'], sizes['back_end'], boundary=True)
+  net = make_reader(num_words, sizes['front_end'], sizes['back_end'], boundary=boundary)
   shapes = jax.eval_shape(net.init, jax.random.key(0), jnp.zeros((1, 1, 88, 88, 1)))
   random = np.random.default_rng(0)
   state = {}
@@ -161,7 +164,12 @@ def published_reader():
     else:
       values = 0.3 * values + name.endswith('.weight')
     state[name] = values.astype(np.float32)
+  return state
+
+
+def published_reader():
+  """What the twin was asked about."""
   random = np.random.default_rng(1)
   boundary = random.integers(0, 2, (2, 7)).astype(np.float32)
   frames = random.standard_normal((2, 7, 28, 28, 1), np.float32)
-  return Published(state, frames, boundary, np.array(WORDS_OF_THE_TWIN))
+  return Published(published_state(5, True), frames, boundary, np.array(WORDS_OF_THE_TWIN))

@@ -9,7 +9,7 @@ import pytest
 import torch_files
 from jax import export
 from lip_files import write_lrw
-from lip_readers import published_shapes, trained_reader
+from lip_readers import published_state, trained_reader
 
 from jaxgen.command import cli
 from jaxgen.errors import DataError
@@ -17,8 +17,6 @@ from jaxgen.exchange import export as exporting
 from jaxgen.run import loading
 from jaxgen.systems.lipgen import portable
 from jaxgen.systems.lipgen.inference import Inference
-from jaxgen.systems.lipgen.networks.reader import make_reader
-from jaxgen.systems.lipgen.networks.sizes import paper_sizes
 from jaxgen.systems.lipgen.task import make_model
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -27,16 +25,7 @@ pytestmark = pytest.mark.usefixtures('quick_compilation')
 @pytest.fixture
 def published(tmp_path, monkeypatch):
   """A file of torch.save with a narrow reader of three words, of random weights."""
-  sizes = paper_sizes('dctcn')
-  sizes['front_end'] |= {'stem': 2, 'widths': (2, 2, 2, 2)}
-  sizes['back_end'] |= {'width': 4, 'growth': 6, 'squeeze': 2}
-  net = make_reader(3, sizes['front_end'], sizes['back_end'])
-  shapes = jax.eval_shape(net.init, jax.random.key(0), jnp.zeros((1, 1, 88, 88, 1)))
-  random = np.random.default_rng(0)
-  state = {
-    name: random.uniform(0.1, 1, shape).astype(np.float32)
-    for name, shape in published_shapes(shapes).items()
-  }
+  state = published_state(3, boundary=False)
   monkeypatch.setenv('JAXGEN_CACHE', str(tmp_path / 'cache'))
   file = tmp_path / 'published.pth'
   torch_files.write(file, {'epoch': 3, 'model_state_dict': state})
